@@ -2,6 +2,7 @@
 
 import json
 import os
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,11 @@ from .tables import Column
 
 if TYPE_CHECKING:
     from ..drivers._probing import Fact
+    from ..drivers.base import Driver
     from .checks import Lab, Probed
     from .invocation import Invocation
 
+_NETWORK = ("proxy", "tls", "local_address")
 _PORT = 8766  # to which a tunnel from webhook_base leads, for facts that are told by a message
 
 
@@ -45,10 +48,12 @@ async def probe(cli: "Invocation", account: str, facts: tuple[str, ...], **given
     if given["only_list"]:
         _list(cli, chosen, driver)
         return Exit.DONE
+    options = cli.settings.options
+    network = {name: options[name] for name in _NETWORK if options.get(name) is not None}
     lab = checks.Lab(
-        driver, webhook_base=cli.settings.options.get("webhook_base"), port=given["port"]
+        driver, webhook_base=options.get("webhook_base"), port=given["port"], network=network
     )
-    kept = _Kept(account, driver.name)
+    kept = _Kept(account, driver)
     try:
         left = [fact for fact in chosen if given["again"] or fact.id not in kept.verdicts]
         requests = sum(checks.requests_of(fact, driver) for fact in left)
@@ -62,7 +67,7 @@ async def probe(cli: "Invocation", account: str, facts: tuple[str, ...], **given
         )
         if left:
             await cli.confirm(cli.say("Go on? [y/N] "), None, yes=given["yes"])
-        return await _ask(cli, lab, left, kept, given["out"])
+        return await _ask(cli, lab, chosen, kept, **given)
     finally:
         await lab.aclose()
 
@@ -106,7 +111,7 @@ def _list(cli: "Invocation", facts: "list[Fact]", driver: Any) -> None:
 
 
 async def _ask(
-    cli: "Invocation", lab: "Lab", facts: "list[Fact]", kept: "_Kept", out: str | None
+    cli: "Invocation", lab: "Lab", chosen: "list[Fact]", kept: "_Kept", **given: Any
 ) -> Exit:
     columns: list[Column[Probed]] = [
         Column("fact", lambda one: one.fact),
@@ -116,19 +121,21 @@ async def _ask(
     ]
     rows = cli.rows(columns, _encoded, at_once=True)
     asked = 0
-    for fact in facts:
+    left = [fact for fact in chosen if given["again"] or fact.id not in kept.verdicts]
+    for fact in left:
         with cli.finishing():
             found = await lab.ask(fact)
             rows.write(found)
             if found.verdict != "not asked":
                 asked += 1
                 kept.keep(found)
-            if out is not None:
-                _write_samples(Path(out), found, lab)
+            if given["out"] is not None:
+                _write_samples(Path(given["out"]), found, lab)
     rows.close()
-    if facts and not asked:
+    if left and not asked:
         return Exit.AGAIN
-    return Exit.NO if "differs" in kept.verdicts.values() else Exit.DONE
+    told = [kept.verdicts.get(fact.id) for fact in chosen]
+    return Exit.NO if "differs" in told else Exit.DONE
 
 
 def _encoded(found: "Probed") -> dict[str, Any]:
@@ -154,7 +161,7 @@ def _write_samples(folder: Path, found: "Probed", lab: "Lab") -> None:
             sample = {
                 "source": f"the sandbox: {seen.method} {seen.path}",
                 "date": f"{wall_time():%Y-%m-%d}",
-                "grade": "observed",
+                "grade": "live",
                 "body": redacted(seen.body, lab.secrets()),
             }
             file = folder / f"{found.fact}.{number}{status}.json"
@@ -167,9 +174,11 @@ def _write_samples(folder: Path, found: "Probed", lab: "Lab") -> None:
 class _Kept:
     """What earlier runs settled: a file of the user's, so that a run goes on where one stopped."""
 
-    def __init__(self, account: str, driver: str) -> None:
+    def __init__(self, account: str, driver: "Driver") -> None:
         home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-        self._file = Path(home) / "paymux" / f"probe-{driver}-{account}.json"
+        # What a simulator said settles nothing of the provider: each address has its own file.
+        where = sha256(driver.url.encode()).hexdigest()[:8]
+        self._file = Path(home) / "paymux" / f"probe-{driver.name}-{account}-{where}.json"
         self.verdicts: dict[str, str] = {}
         try:
             self.verdicts = dict(json.loads(self._file.read_text()))

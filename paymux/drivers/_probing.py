@@ -62,7 +62,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     money: bool = False  # whether test money may move
     more: int = 0  # requests that the driver itself may add to the steps
     logs_in: bool = False  # whether the login is what is looked at
-    hears: bool = False  # the answer comes as a message, to the callback address
+    hears: bool = False  # a question is among the requests: its answer comes as a message
     needs: tuple[str, ...] = ()  # fields of the account without which it cannot be asked
     without: tuple[str, ...] = ()  # fields of the account with which it cannot be asked
 

@@ -111,6 +111,7 @@ def test_a_probe_asks_once_and_goes_on_where_it_stopped(
     for sample in samples:
         told = json.loads(sample.read_text())
         assert {"source", "date", "grade", "body"} == set(told)
+        assert told["grade"] == "live"
         assert "237677777777" not in sample.read_text()
 
 
@@ -122,6 +123,21 @@ def test_a_probe_that_differs_is_exit_1(
     assert run(["probe", "shop", "repeated-reference", "--yes", "--json"]) == 1
     (told,) = map(json.loads, capsys.readouterr().out.splitlines())
     assert (told["verdict"], told["saw"]) == ("differs", "the first one again")
+    assert run(["probe", "shop", "repeated-reference", "--yes"]) == 1  # as it was settled before
+    assert run(["probe", "shop", "token-lifetime", "--yes"]) == 0  # and nothing of another fact
+
+
+def test_what_a_simulator_said_settles_nothing_at_another_address(
+    shop: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An account that moves from a simulator to the sandbox is asked anew."""
+    assert run(["probe", "shop", "token-lifetime", "--yes"]) == 0
+    with socket.create_server(("127.0.0.1", 0)) as away:
+        url = f"http://127.0.0.1:{away.getsockname()[1]}/api"
+    monkeypatch.setenv("PAYMUX_SHOP__BASE_URL", url)
+    capsys.readouterr()
+    assert run(["probe", "shop", "token-lifetime", "--yes"]) == 4
+    assert "no answer came" in capsys.readouterr().out
 
 
 def test_a_probe_asks_no_live_account(

@@ -183,3 +183,17 @@ def test_a_sample_has_no_credential_phone_or_name() -> None:
     for word in ("NICHOLAS", "John", "254708374149", "s3cr3t", "another", "canary", "677777777"):
         assert word not in text
     assert '"amount": 5' in text
+
+
+async def test_a_port_that_is_taken_is_told() -> None:
+    """A fact that is answered by a message is not asked, where no message could be heard."""
+    async with Simulator() as sim:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            driver = sim.driver("mpesa", **INITIATOR)
+            lab = Lab(driver, webhook_base=f"http://127.0.0.1:{port}/pay", port=port)
+            fact = next(one for one in facts("mpesa") if one.hears)
+            found = await lab.ask(fact)
+            await lab.aclose()
+    assert found.verdict == "not asked"
+    assert found.why.startswith(f"port {port}: ")

@@ -97,6 +97,8 @@ class Lab:
                     pool = await self._pool()
                 await self._step(pool, fact, step, words)
                 words["first"] = _first(self.recorder.seen)
+        except OSError as error:  # of the port on which messages are heard
+            return _unasked(fact, f"port {self._port}: {error.strerror}")
         except (KeyError, TypeError):
             return _unasked(fact, "the first answer has not what the second request needs")
         finally:

@@ -108,6 +108,7 @@ FACTS = (
         source=f"{_DOCS}/apis/BusinessToCustomer, and result 15 in /apis/AccountBalance",
         money=True,
         more=2,  # its status is asked for, as it may have paid
+        hears=True,
         needs=("webhook", *_INITIATOR),
     ),
     Fact(
@@ -118,6 +119,7 @@ FACTS = (
         reads=_id_name,
         source=f"{_DOCS}/apis/TransactionStatus: the pages of 2022 and 2025 differ",
         more=1,  # by the other name
+        hears=True,
         needs=("webhook", *_INITIATOR),
     ),
     Fact(
