@@ -60,6 +60,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     def lines(self, language: str) -> list[str]:
         """Return the finding as text: the sentence, then its command, then what is to be known."""
         about = f"{self.about}: " if self.about else ""
+        if self.said.text(language).startswith(about):  # an error names its account itself
+            about = ""
         shown = [f"{_WORDS[self.result].text(language)} {about}{self.said.text(language)}"]
         if self.mend:
             shown.append(f"  {self.mend.command}")

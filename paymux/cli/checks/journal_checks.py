@@ -45,9 +45,11 @@ async def named(walk: Walk) -> list[Finding]:
     check = "journal.named"
     if setup.options.get("journal"):
         return [ok(check, Said("a journal is named", "un journal est nommé"))]
+    if setup.unread:
+        return []  # the file may name one
     said = Said(
-        "there is none: after a crash nothing is known of what was sent",
-        "il n'y en a pas : après une panne, rien n'est connu de ce qui a été envoyé",
+        "no journal is named: after a crash nothing is known of what was sent",
+        "aucun journal n'est nommé : après une panne, rien n'est connu de ce qui a été envoyé",
     )
     return [warning(check, said, setup.place("journal").put('"payments.db"'))]
 

@@ -59,14 +59,18 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
             other = f"{self.variable.rpartition('__')[0]}__{name.upper()}"
             return Mend(command=f'export {other}="${self.variable}"; unset {self.variable}')
         found, _ = _found(self.path, self.table, self.key)
-        return Mend(command=_sed(f"{found or '0,$'}s|{self.key}|{name}|", self.path))
+        if not found:
+            return self.edit()
+        return Mend(command=_sed(f"{found}s|{self.key}|{name}|", self.path))
 
     def drop(self) -> Mend:
         """Return the command that makes a comment of the line, or removes the variable."""
         if self.path is None:
             return Mend(command=f"unset {self.variable}")
         found, _ = _found(self.path, self.table, self.key)
-        return Mend(command=_sed(f"{found or '0,$'}s|^|# |", self.path))
+        if not found:  # a table, or another form of TOML
+            return self.edit()
+        return Mend(command=_sed(f"{found}s|^|# |", self.path))
 
 
 def quoted(path: Path | str) -> str:

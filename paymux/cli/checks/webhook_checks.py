@@ -63,9 +63,9 @@ def _without(setup: Setup) -> list[Finding]:
     if not any(driver.can("webhook") for driver in setup.whole.values()):
         return []
     said = Said(
-        "there is none: no provider can tell of a payment, and M-Pesa answers no question",
-        "il n'y en a pas : aucun fournisseur ne peut prévenir d'un paiement, et M-Pesa ne répond à "
-        "aucune question",
+        "no webhook_base: no provider can tell of a payment, and M-Pesa answers no question",
+        "pas de webhook_base : aucun fournisseur ne peut prévenir d'un paiement, et M-Pesa ne "
+        "répond à aucune question",
     )
     return [warning(check, said, setup.place("webhook_base").put(f'"{_FILL}"', fill=_FILL))]
 
