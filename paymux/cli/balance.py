@@ -47,7 +47,10 @@ async def _told(cli: "Invocation", pool: "Pool", account: str, rows: Any) -> Exi
     try:
         found = await pool.balance(account)
     except PaymuxError as error:
-        show(failure_of(error), cli.say, json=cli.json)
+        failed = failure_of(error)
+        if account not in str(failed):
+            failed.args = (f"{account}: {failed}",)
+        show(failed, cli.say, json=cli.json)
         return of_error(error)
     parts = {"": found.available, **found.by_operator, **found.by_account}
     for of, available in parts.items():

@@ -33,6 +33,12 @@ def examples(cli: "Invocation", name: str | None, copy: str | None) -> None:
     Each runs with `paymux simulator -- ` before its command, without an account.
     """
     found = {path.name if path.suffix != ".py" else path.stem: path for path in _files()}
+    if name is None and copy is not None:
+        raise Failed(
+            "name: missing; --copy writes one program",
+            Exit.USAGE,
+            hints=[Hint("paymux examples", "lists them")],
+        )
     if name is None:
         _list(cli, found)
         return

@@ -30,6 +30,8 @@ FRENCH: Mapping[str, str] = {
     ),
     "stopped": "arrêté",
     "lists them": "les énumère",
+    "writes a file to fill in": "écrit un fichier à remplir",
+    "needs no account": "se passe de compte",
     "Call {name} of {account}, LIVE? [y/N] ": "Appeler {name} de {account}, en RÉEL ? [o/N] ",
     "Run it again later.": "Relancez la commande plus tard.",
     "{read} payments can be read; {open} are open.": (

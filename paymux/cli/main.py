@@ -61,6 +61,9 @@ def _failed(cli: Invocation, error: Exception) -> Failed | int:
         return failure_of(error, money=cli.unsent)
     if isinstance(error, streams.NotWritten):
         return Failed(str(error), Exit.USAGE, error="NotWritten")
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # click >= 8.2
+        streams.write_error(f"{error}\n")
+        return Exit.USAGE
     if isinstance(error, click.ClickException):
         path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
         hints = [Hint(f"{path} -h", "")] if path else []

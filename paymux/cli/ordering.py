@@ -94,7 +94,10 @@ def need_reference(cli: "Invocation", reference: str | None, kind: Kind) -> str:
     if reference is not None:
         return reference
     proposal = f"{kind}-{wall_time():%Y%m%d-%H%M%S}"
-    said = f"--reference: missing; it makes a second run of this line harmless: {proposal}"
+    said = (
+        "--reference: missing; with it a second run of this line is harmless; for example "
+        f"--reference {proposal}"
+    )
     raise Failed(said, Exit.USAGE, meaning="Nothing was sent.", fields={"field": "reference"})
 
 

@@ -42,7 +42,7 @@ async def verify(
     the provider, 1 not paid, 0 all paid.
     """
     if not references and not ids:
-        raise click.UsageError("a REF, --id, or - for standard input")
+        raise click.UsageError("REF: missing; a REF, --id, or - for standard input")
     from .payments import rows_of  # noqa: PLC0415 - `--help` needs no payment
 
     async with cli.pool() as pool:

@@ -92,7 +92,7 @@ def _from_place(given: object) -> Config:
     if not found.accounts and path:
         raise UsageError.missing("accounts", f"{path} needs an [accounts.<name>] table for each")
     if not found.accounts:
-        looked = ", ".join(map(str, usual_places()))
+        looked = " or ".join(map(str, usual_places()))
         accepted = f"no account is set in the environment, and there is no {looked}"
         raise UsageError.missing("PAYMUX_<ACCOUNT>__DRIVER", accepted)
     return _made(found, references, path)

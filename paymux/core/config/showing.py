@@ -55,7 +55,8 @@ def _secrets(fields: Mapping[str, Setting]) -> tuple[str, ...]:
 def _shown(name: str, setting: Setting, secret: bool) -> Shown:
     value: Any = setting.value
     if not value or not (secret or is_a(as_place(value), Secret)):
-        return Shown(name, "" if value is None else str(value), setting.origin)
+        text = str(value).lower() if is_a(value, bool) else str(value)  # as TOML writes it
+        return Shown(name, "" if value is None else text, setting.origin)
     keys = [len(key.reveal()) for key in as_secrets(value)]
     lengths = " and ".join(f"set ({one} characters)" for one in keys)
     return Shown(name, lengths, setting.origin)
