@@ -6,8 +6,8 @@ import click
 
 from .command import command
 from .exits import Exit
-from .ordering import Asked, need_reference, options_of, order_options, place
-from .payments import need_journal
+from .new_order import new_order
+from .ordering import order_options
 
 if TYPE_CHECKING:
     from .invocation import Invocation
@@ -31,38 +31,4 @@ async def collect(cli: "Invocation", amount: str, currency: str, **given: Any) -
     nothing: they show the payment that exists. Exit: 0 accepted (with --wait: paid), 1 ended
     unpaid, 3 refused, 4 not sent (repeat it), 5 unknown or pending (never repeat it: watch).
     """
-    from .. import core  # noqa: PLC0415 - `--help` needs no pool
-
-    need_journal(cli)
-    reference, payer = need_reference(cli, given["reference"], "collect"), given["payer"]
-    account, options = cli.account(given["account"]), options_of(given)
-    async with cli.pool() as pool:
-        order = core.checked_order(
-            pool.drivers[account],
-            "collect",
-            reference=reference,
-            amount=amount,
-            currency=currency,
-            party=payer,
-            options=options,
-        )
-        asked = Asked(
-            order=order,
-            party=order.party,
-            wait=given["wait"],
-            yes=given["yes"],
-            dry_run=given["dry_run"],
-        )
-        return await place(
-            cli,
-            pool,
-            asked,
-            lambda: pool.collect(
-                account,
-                amount=amount,
-                currency=currency,
-                payer=payer,
-                reference=reference,
-                **options,
-            ),
-        )
+    return await new_order(cli, "collect", amount, currency, given.pop("payer"), given)

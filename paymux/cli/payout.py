@@ -6,8 +6,8 @@ import click
 
 from .command import command
 from .exits import Exit
-from .ordering import Asked, need_reference, options_of, order_options, place
-from .payments import need_journal
+from .new_order import new_order
+from .ordering import order_options
 
 if TYPE_CHECKING:
     from .invocation import Invocation
@@ -32,38 +32,4 @@ async def payout(cli: "Invocation", amount: str, currency: str, payee: str, **gi
     accepted (with --wait: paid), 1 ended unpaid, 3 refused, 4 not sent (repeat it), 5 unknown or
     pending (never repeat it: watch).
     """
-    from .. import core  # noqa: PLC0415 - `--help` needs no pool
-
-    need_journal(cli)
-    reference = need_reference(cli, given["reference"], "payout")
-    account, options = cli.account(given["account"]), options_of(given)
-    async with cli.pool() as pool:
-        order = core.checked_order(
-            pool.drivers[account],
-            "payout",
-            reference=reference,
-            amount=amount,
-            currency=currency,
-            party=payee,
-            options=options,
-        )
-        asked = Asked(
-            order=order,
-            party=order.party,
-            wait=given["wait"],
-            yes=given["yes"],
-            dry_run=given["dry_run"],
-        )
-        return await place(
-            cli,
-            pool,
-            asked,
-            lambda: pool.payout(
-                account,
-                amount=amount,
-                currency=currency,
-                payee=payee,
-                reference=reference,
-                **options,
-            ),
-        )
+    return await new_order(cli, "payout", amount, currency, payee, given)
