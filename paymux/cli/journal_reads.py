@@ -6,7 +6,7 @@ import io
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -110,33 +110,13 @@ def _payments(book: "StoredJournal", given: dict[str, Any]) -> AsyncIterator[Pay
 @_filtered
 async def list_payments(cli: "Invocation", file: str | None, **given: Any) -> None:
     """List payments, oldest first, with masked numbers."""
-    zone = UTC if cli.utc else None
-    rows = cli.rows(
-        [
-            Column[Payment]("created", lambda one: _time(one.created_at, zone), leaves=2),
-            Column[Payment]("account", lambda one: one.account, leaves=5),
-            Column[Payment]("kind", lambda one: one.kind or "", leaves=3),
-            Column[Payment]("reference", lambda one: one.reference or ""),
-            Column[Payment]("amount", _money, right=True),
-            Column[Payment]("party", lambda one: mask(one.payer or one.payee or ""), leaves=4),
-            Column[Payment]("status", lambda one: one.status.value),
-        ],
-        _masked,
-    )
+    from .payments import columns  # noqa: PLC0415 - `--help` needs no payment
+
+    rows = cli.rows(columns(cli), _masked)
     async with opened(cli, file) as book:
         async for payment in _payments(book, given):
             rows.write(payment)
         rows.close()
-
-
-def _time(moment: datetime | None, zone: tzinfo | None) -> str:
-    if moment is None:
-        return ""
-    return moment.astimezone(zone).isoformat(" ", "seconds")
-
-
-def _money(payment: Payment) -> str:
-    return "" if payment.amount is None else f"{payment.amount} {payment.currency}"
 
 
 def _masked(payment: Payment) -> Payment:

@@ -1,5 +1,6 @@
 """What somebody meets who has never run paymux: no account, no file, and the first mistakes."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,16 @@ def test_doctor_proposes_no_edit_of_every_line(bare: Path) -> None:
     said = ended("doctor", "--offline").stdout
     assert "account: there is no such setting" in said
     assert "0,$" not in said
+
+
+def test_a_payment_reads_the_same_from_the_journal_as_from_the_provider(shop: Simulator) -> None:
+    """One form of time, money and reason in all commands: two lists can be laid side by side."""
+    order = ("collect", "500", "XAF", "237677777770", "--reference", "order-7", "-y", "--wait")
+    ended(*order, **_shop())
+    verified = ended("verify", "order-7", **_shop()).stdout
+    assert "\tfailed (" in verified
+    assert ended("journal", "list", **_shop()).stdout == verified
+
+
+def _shop() -> dict[str, str]:
+    return {name: one for name, one in os.environ.items() if name.startswith("PAYMUX_")}
