@@ -1,6 +1,5 @@
 """Writes a config file: a new one with comments, and a secret into one that exists."""
 
-import os
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,14 +8,17 @@ from typing import Any
 import msgspec
 import tomlkit
 
-from ..core import config_file, read_file
+from ..core import checked_account, config_file, read_file
 from ..drivers import load, names
 from ..drivers.base import Driver
 from ..errors import UsageError
+from ..primitives import coerce
+from ..primitives.redaction import shown
 from ..simulator.providers import load as load_simulator
 from ..values.credentials import secret_fields
 from .exits import Exit
 from .failures import Failed, Hint
+from .whole_file import write_whole
 
 _HEAD = """\
 # Settings of paymux. `paymux doctor` says what is wrong with them, `paymux config show` what is
@@ -77,11 +79,11 @@ def keep_secret(config: str | None, account: str, field: str, secret: str) -> Pa
     table: Any = document if account == "-" else document["accounts"][account]
     name = f"{field}.secret" if account == "-" else f"{account}.{field}.secret"
     kept = path.parent / name
-    _write(kept, f"{secret}\n")
+    write_whole(kept, f"{secret}\n")
     value = tomlkit.inline_table()
     value["file"] = name
     table[field] = value
-    _write(path, tomlkit.dumps(document))
+    write_whole(path, tomlkit.dumps(document))
     return kept
 
 
@@ -90,20 +92,11 @@ def _check(tables: dict[str, Any], account: str, field: str) -> None:
         if field != "webhook_key":
             raise UsageError.field("field", field, "webhook_key")
         return
-    accounts = tables.get("accounts", {})
-    if account not in accounts:
-        raise UsageError.field("account", account, ", ".join(sorted(accounts)) or "-")
-    driver: type[Driver] = load(accounts[account].get("driver"))
+    checked_account(account)  # it becomes the name of a file
+    accounts = coerce.mapping(tables.get("accounts", {})) or {}
+    found = coerce.mapping(accounts.get(account))
+    if found is None:
+        raise UsageError.field("account", account, ", ".join(map(shown, sorted(accounts))) or "-")
+    driver: type[Driver] = load(found.get("driver"))
     if field not in secret_fields(driver):
         raise UsageError.field("field", field, ", ".join(secret_fields(driver)))
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    new = path.with_name(f"{path.name}.new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-        opened.write(text)
-        opened.flush()
-        os.fsync(opened.fileno())
-    new.replace(path)

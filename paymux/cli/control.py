@@ -5,14 +5,17 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from http.client import HTTPException
 from typing import Any
-from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, urlencode, urlsplit
 
 from .exits import Exit
 from .failures import Failed, Hint
 
 DEFAULT = "http://127.0.0.1:8765"
 _SECONDS = 10.0
+_STRANGE = "the answer is not a simulator's"
 
 
 class Control:
@@ -23,21 +26,19 @@ class Control:
 
     def __init__(self, url: str | None = None) -> None:
         given = url or os.environ.get("PAYMUX_SIMULATOR") or DEFAULT
-        parts = urlsplit(given)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Failed(f"url: {given[:100]!r} is refused; accepted: {DEFAULT}", Exit.USAGE)
+        parts = _parts(given)
         self.url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
         self._token = parse_qs(parts.query).get("token", [""])[0]
         # Without the proxy of the environment: the simulator is on this machine.
-        self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+        self._open = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stays).open
 
     def get(self, path: str, **query: str | None) -> Any:
         """Ask, and return the JSON of the answer."""
-        return json.loads(self.text("GET", path, query=query))
+        return _read(self.text("GET", path, query=query))
 
     def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Send a body of JSON, and return the answer's."""
-        return json.loads(self.text(method, path, body=body or {}) or "null")
+        return _read(self.text(method, path, body=body or {}) or "null")
 
     def text(
         self,
@@ -49,7 +50,10 @@ class Control:
     ) -> str:
         """Return the text of an answer; Failed: nothing answers, or it is a refusal."""
         with self._answer(method, path, query or {}, body, _SECONDS) as reply:
-            return str(reply.read().decode())
+            try:
+                return str(reply.read().decode())
+            except (ValueError, HTTPException):
+                raise _strange() from None
 
     def events(self, path: str = "events") -> Iterator[dict[str, Any]]:
         """Yield what happens, until the simulator ends."""
@@ -61,6 +65,8 @@ class Control:
                         yield from event.get("events") or [event]
             except OSError:
                 return
+            except (ValueError, AttributeError, HTTPException):
+                raise _strange() from None
 
     def _answer(
         self,
@@ -82,11 +88,43 @@ class Control:
             return self._open(request, timeout=seconds)
         except urllib.error.HTTPError as error:
             said = _problem(error.read())
+        except HTTPException:
+            raise _strange() from None
         except OSError as error:
             why = getattr(error, "reason", None) or error
             hints = [Hint("paymux simulator", "starts one")]
             raise Failed(f"no simulator at {self.url}: {why}", Exit.AGAIN, hints=hints) from None
         raise Failed(said, Exit.USAGE)
+
+
+class _Stays(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: the token is for the address that was given."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Let a redirect be an answer."""
+
+
+def _parts(given: str) -> SplitResult:
+    """Take the address of a simulator apart; Failed: it is none."""
+    with suppress(ValueError):
+        parts = urlsplit(given)
+        plain = given.isascii() and given.isprintable() and " " not in given
+        if plain and parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return parts
+    raise Failed(f"url: {given[:100]!r} is refused; accepted: {DEFAULT}", Exit.USAGE)
+
+
+def _read(text: str) -> Any:
+    """Return the JSON of an answer: an object, or nothing."""
+    with suppress(ValueError, RecursionError):
+        told = json.loads(text)
+        if told is None or isinstance(told, dict):
+            return told
+    raise _strange()
+
+
+def _strange() -> Failed:
+    return Failed(_STRANGE, Exit.USAGE)
 
 
 def _problem(body: bytes) -> str:
@@ -95,7 +133,7 @@ def _problem(body: bytes) -> str:
         told = json.loads(body)
         return str(told.get("detail") or told.get("title"))
     except (ValueError, AttributeError):
-        return "the answer is not a simulator's"
+        return _STRANGE
 
 
 def running_at(port: int) -> tuple[str, float] | None:

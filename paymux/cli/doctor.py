@@ -7,6 +7,7 @@ import click
 
 from .command import Command, command
 from .exits import Exit
+from .streams import harmless
 
 if TYPE_CHECKING:
     from .checks import Finding, Setup
@@ -60,7 +61,7 @@ def _show(cli: "Invocation", found: "list[Finding]") -> None:
         elif cli.verbose or one.result in ("problem", "warning"):
             colour = {"problem": "red", "warning": "yellow"}.get(one.result)
             first, *rest = one.lines(cli.language)
-            cli.write("\n".join([cli.styled(first, colour), *rest]) + "\n")
+            cli.write("\n".join([cli.styled(harmless(first), colour), *map(harmless, rest)]) + "\n")
 
 
 async def _heard(cli: "Invocation", setup: "Setup", port: int) -> "Finding":

@@ -12,6 +12,7 @@ from .command import command
 from .exits import Exit
 from .failures import Failed
 from .tables import Column
+from .whole_file import write_whole
 
 if TYPE_CHECKING:
     from ..drivers._probing import Fact
@@ -165,7 +166,7 @@ def _write_samples(folder: Path, found: "Probed", lab: "Lab") -> None:
                 "body": redacted(seen.body, lab.secrets()),
             }
             file = folder / f"{found.fact}.{number}{status}.json"
-            file.write_text(json.dumps(sample, indent=2, ensure_ascii=False) + "\n")
+            write_whole(file, json.dumps(sample, indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
         said = f"--out: {folder}: {error.strerror}"
         raise Failed(said, Exit.USAGE) from None
@@ -189,5 +190,4 @@ class _Kept:
         """Keep a verdict."""
         self.verdicts[found.fact] = found.verdict
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        self._file.write_text(json.dumps(self.verdicts))
-        self._file.chmod(0o600)
+        write_whole(self._file, json.dumps(self.verdicts))

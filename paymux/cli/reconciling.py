@@ -160,14 +160,15 @@ class Shown:
             if self._cli.json:
                 self._cli.write_json(msgspec.to_builtins(one))
             else:
-                self._cli.write(_explained(one))
+                self._cli.write(streams.harmless(_explained(one)))
         if not self._cli.json and explained:
             columns = ", ".join(
                 f"{field} = {msgspec.json.encode(name).decode()}"
                 for field, name in explained[0].columns.items()
             )
             account = self._given["account"] or next(iter(self._pool.drivers), "ACCOUNT")
-            self._cli.write(f"\n[reconcile.{account}]\ncolumns = {{ {columns} }}\n")
+            kept = f"\n[reconcile.{account}]\ncolumns = {{ {columns} }}\n"
+            self._cli.write(streams.harmless(kept))
 
     async def confirm(self, explained: Sequence[Explanation]) -> None:
         """Show on the terminal how the files are understood, and ask whether that is right."""

@@ -102,9 +102,15 @@ def add_variables(file: str | None) -> None:
 
     if not Path(file).is_file():
         raise UsageError.field("env-file", file, "a file with NAME=value lines")
-    for name, value in dotenv_values(file, interpolate=False).items():
-        if value is not None:
-            os.environ.setdefault(name, value)
+    try:
+        for name, value in dotenv_values(file, interpolate=False).items():
+            if value is not None:
+                os.environ.setdefault(name, value)
+    except ValueError:  # not UTF-8, or a NUL; its text may be a secret
+        failed = UsageError.field("env-file", file, "UTF-8 text with NAME=value lines")
+    else:
+        return
+    raise failed
 
 
 def _refuse_secrets(settings: Settings) -> None:

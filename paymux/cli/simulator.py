@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -159,11 +160,12 @@ def _tell_ready(cli: Invocation, sim: "Simulator", *, quietly: bool) -> None:
     """Print where it listens, and the lines to paste; they go to a file, too."""
     from .. import __version__  # noqa: PLC0415
     from ..simulator import environment  # noqa: PLC0415
+    from .whole_file import write_whole  # noqa: PLC0415
 
     token = sim.access.token
     page = f"{sim.url}/{f'?token={token}' if token else ''}"
     if cli.env_file is not None:
-        _write_file(cli.env_file, environment.lines(sim, "dotenv"))
+        write_whole(Path(cli.env_file), environment.lines(sim, "dotenv"))
     if cli.json:
         told = {
             "type": "ready",
@@ -184,15 +186,6 @@ def _tell_ready(cli: Invocation, sim: "Simulator", *, quietly: bool) -> None:
         return
     cli.write(f"# paymux simulator {__version__}: {page}\n{environment.lines(sim, 'sh')}")
     cli.tell("Open {page} to pay as a payer; Ctrl-C ends it.", page=page)
-
-
-def _write_file(name: str, text: str) -> None:
-    """Write a file whole or not at all: who waits for it must not read half of it."""
-    new = f"{name}.new"
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(new, name)  # noqa: PTH105 - of two names
 
 
 def _taken(error: OSError, port: int, host: str | None) -> Exception:

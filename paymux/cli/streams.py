@@ -6,6 +6,7 @@ What an encoding cannot show is replaced by plain letters, and never raised: und
 
 import codecs
 import os
+import re
 import sys
 from functools import cache
 from typing import TYPE_CHECKING, TextIO
@@ -21,6 +22,10 @@ _PLAIN = {
     "À": "A", "Â": "A", "Ç": "C", "É": "E", "È": "E", "Ê": "E", "à": "a", "â": "a", "ç": "c",
     "é": "e", "è": "e", "ê": "e", "ë": "e", "î": "i", "ï": "i", "ô": "o", "ù": "u", "û": "u",
 }  # fmt: skip
+
+
+# Control characters but tab and line feed, and those that change the direction of a text.
+_HARMFUL = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 class ReaderGone(Exception):
@@ -77,10 +82,18 @@ def _encoder() -> "msgspec.json.Encoder":
     return msgspec.json.Encoder(enc_hook=str)
 
 
+def harmless(text: str) -> str:
+    """Show what would move the cursor or turn the line around, as Python writes it.
+
+    A name in a file, or a provider's text, could else rewrite what stands on a terminal.
+    """
+    return _HARMFUL.sub(lambda found: repr(found[0])[1:-1], text)
+
+
 def write_error(text: str) -> None:
     """Write text to standard error; one that is closed or full is no error."""
     try:
-        _write(sys.stderr, text)
+        _write(sys.stderr, harmless(text))
     except (ReaderGone, NotWritten):
         return
 

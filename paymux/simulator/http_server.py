@@ -12,6 +12,7 @@ from ..http import Response, WebhookRequest
 from .base import Provider
 from .checkout import asset
 from .faults import Fault
+from .received import headers_of
 from .wire_faults import cut, respond, spoil
 from .world import World
 
@@ -112,7 +113,7 @@ class HttpServer:
             method=request.method,
             path=f"/{below}",
             query=query,
-            headers={key.lower(): value for key, value in request.headers.items()},
+            headers=headers_of(request),
             peer=request.remote,
         )
         if incoming.headers.get("upgrade", "").lower() == "websocket" and name in world.providers:

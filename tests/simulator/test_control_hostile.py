@@ -1,5 +1,6 @@
 """Odd values in every place of a request to the control API are refused, and break nothing."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -68,3 +69,36 @@ async def test_no_value_is_an_error_of_ours(route: Route, caplog: pytest.LogCapt
             sim.core.latency = 0.0
         assert (await api(sim, "GET", "health")).status == 200
     assert [record.getMessage() for record in caplog.records] == []
+
+
+async def test_bytes_that_are_no_text_are_shown(caplog: pytest.LogCaptureFixture) -> None:
+    """A header that is not UTF-8 is answered and kept, and its row can be read."""
+    async with Simulator() as sim:
+        port = sim.access.port
+        head = f"GET /campay/x/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n"
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head.encode() + b"X-Odd: \xff\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 404")
+        writer.close()
+        await writer.wait_closed()
+        [row] = (await api(sim, "GET", "requests")).json["items"]
+        told = await api(sim, "GET", f"requests/{row['n']}")
+    assert (told.status, told.json["request_headers"]["x-odd"]) == (200, "\ufffd")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("header", ["Authorization: Bearer ", "Cookie: paymux_PORT="])
+async def test_a_token_that_is_no_text_is_wrong(
+    header: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is refused as any wrong token is."""
+    async with Simulator(host="0.0.0.0") as sim:  # noqa: S104 - a token is wanted there alone
+        port = sim.access.port
+        head = f"GET /_paymux/payments HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n"
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        given = header.replace("PORT", str(port)).encode()
+        writer.write(head.encode() + given + b"\xff\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 401")
+        writer.close()
+        await writer.wait_closed()
+    assert not caplog.records

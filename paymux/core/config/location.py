@@ -43,15 +43,17 @@ def check_writers(path: Path) -> None:
     """Refuse a config that others may write: its owner's money would go where they say.
 
     Also `./paymux.toml` of another user: who runs a command in a shared directory, such as
-    /tmp, has not chosen that file. One that is named is chosen.
+    /tmp, has not chosen that file. One that is named with its folder is chosen.
     """
     if os.name != "posix":
         return  # the bits below say nothing there
     about = path.stat()
     if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise _refused(path, "others may write it", f"chmod go-w {path}")
-    if path == Path(HERE) and about.st_uid not in (0, os.geteuid()):
-        raise _refused(path, "it is another user's", f"one that is named: --config ./{path}")
+    owners = {about.st_uid, path.lstat().st_uid}  # also of a link, which chooses among our files
+    if path == Path(HERE) and not owners <= {0, os.geteuid()}:
+        named = f"one that is named with its folder: --config {path.absolute()}"
+        raise _refused(path, "it is another user's", named)
 
 
 def is_exposed(path: Path) -> bool:

@@ -10,6 +10,7 @@ from aiohttp import web
 from ...errors import UsageError
 from ...http import Response
 from ..ledger import AlreadyDecided
+from ..received import headers_of
 from ..wire_faults import respond
 from ..world import World
 from ..worlds import TooManyWorlds
@@ -38,7 +39,7 @@ class Door:
 
     async def serve(self, request: web.BaseRequest, path: str, query: str) -> web.StreamResponse:
         """Answer one request; its host was checked."""
-        headers = {key.lower(): value for key, value in request.headers.items()}
+        headers = headers_of(request)
         shared = cors(headers.get("origin"), self._sim.access.cors)
         segments = [unquote(part) for part in path.strip("/").split("/")]
         named = dict(parse_qsl(query, keep_blank_values=True))
