@@ -242,6 +242,30 @@ async def test_a_folder_without_a_configuration_is_told_how_to_begin(shop: Shop)
     shop.path.unlink()
     named = [one for one in wrong(await shop.examine()) if one.check == "config.found"]
     assert [one.mend and one.mend.command for one in named] == ["paymux config init"]
+    shop.paste(named[0])
+    assert wrong(await shop.examine(only="config.found")) == []
+
+
+async def test_no_credential_is_in_any_finding(shop: Shop) -> None:
+    """All is wrong at once, and each place of a credential has a canary: none is shown."""
+    canary = "canary-4d1f"
+    text = shop.path.read_text()
+    for old in ('password = "simulator"', 'consumer_secret = "simulator"', 'passkey = "simulator"'):
+        text = text.replace(old, old.replace("simulator", canary))
+    text = text.replace(KEY, canary).replace(
+        f"{shop.folder}/payments.db", f"postgresql://paymux:{canary}@127.0.0.1:9/shop?sslmode=odd"
+    )
+    proxy = f'proxy = "http://user:{canary}@127.0.0.1:9"\ndeadlne = "{canary}"\n'
+    shop.write(f"{proxy}{text}".replace("passkey =", f'pass_key = "{canary}"\npasskey ='))
+    shop.environment["HTTPS_PROXY"] = f"http://user:{canary}@127.0.0.1:9"
+    shop.environment["PAYMUX_DAKAR__DRIVER"] = "paydunya"
+    shop.environment["PAYMUX_DAKAR__PRIVATE_KEY"] = f"test_{canary}"
+    found = await shop.examine()
+    assert len([one for one in found if one.result == "problem"]) >= 6
+    shown = [str(one.encoded()) for one in found]
+    for language in ("en", "fr"):
+        shown += [line for one in found for line in one.lines(language)]
+    assert [line for line in shown if canary in line] == []
 
 
 async def test_another_owner_of_the_file_is_named(

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -118,7 +119,7 @@ async def write(walk: Walk) -> list[Finding]:
     except UsageError as error:
         return [problem(check, of_error(error), _refused(setup, path, error))]
     except (OSError, sqlite3.Error) as error:
-        return [problem(check, of_error(error), _unwritten(path))]
+        return [problem(check, of_error(error), _unwritten(setup, path))]
     took = asyncio.get_running_loop().time() - began
     said = Said(f"a row was written in {took:.2f} s", f"une ligne a été écrite en {took:.2f} s")
     told = [warning("journal.engine", Said(one, one)) for one in health.problems]
@@ -162,9 +163,14 @@ def _refused(setup: Setup, path: Path | None, error: UsageError) -> Mend:
     return setup.place("journal").edit()
 
 
-def _unwritten(path: Path | None) -> Mend:
+def _unwritten(setup: Setup, path: Path | None) -> Mend:
+    """Return what shows why a place cannot be written now."""
     if path is None:
-        return Mend(command="paymux doctor -v")
+        place = as_place(setup.options["journal"])
+        url = urlsplit(place.reveal() if is_a(place, Secret) else "")
+        first = urlsplit(f"//{url.netloc.rpartition('@')[2].partition(',')[0]}")
+        host = quoted(first.hostname or "localhost")
+        return Mend(command=f"pg_isready -h {host} -p {first.port or 5432}")
     return Mend(command=f"df -h {quoted(path.parent)}; ls -l {quoted(path)}*")
 
 
