@@ -97,6 +97,6 @@ def _check(tables: dict[str, Any], account: str, field: str) -> None:
     found = coerce.mapping(accounts.get(account))
     if found is None:
         raise UsageError.field("account", account, ", ".join(map(shown, sorted(accounts))) or "-")
-    driver: type[Driver] = load(found.get("driver"))
+    driver: type[Driver] = load(coerce.text(found.get("driver")) or "")
     if field not in secret_fields(driver):
         raise UsageError.field("field", field, ", ".join(secret_fields(driver)))

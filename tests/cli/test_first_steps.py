@@ -1,4 +1,4 @@
-"""What somebody meets who has never run paymux: no account, no file, and the first mistakes."""
+"""What a newcomer meets: no account, no file, and the first mistakes."""
 
 import os
 from pathlib import Path
