@@ -9,7 +9,7 @@ from pathlib import Path
 def write_whole(path: Path, text: str) -> None:
     """Write a file of mode 0600 in place of what was there; OSError: all is as it was.
 
-    The new file has a name that no one else can guess: a link that waits under a known one, as in /tmp,
+    The new file has a name that none can guess: a link that waits under a known one, as in /tmp,
     would lead the secret elsewhere.
     """
     descriptor, new = tempfile.mkstemp(".new", f".{path.name}-", path.parent)
