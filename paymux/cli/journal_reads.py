@@ -160,16 +160,16 @@ async def show_payment(cli: "Invocation", words: tuple[str, ...], account: str |
 async def export_payments(
     cli: "Invocation", file: str | None, form: str, *, excel: bool, **given: Any
 ) -> None:
-    """Write payments to standard output, as CSV or JSON lines."""
+    """Write payments to standard output, as CSV or JSON lines, in UTF-8 whatever the locale."""
     async with opened(cli, file) as book:
         if form == "jsonl" or cli.json:
             async for lines in _chunks(_payments(book, given), _json_line):
-                streams.write(lines)
+                streams.write_bytes(lines.encode())
             return
         sheet = _Sheet(";" if excel else ",")
-        streams.write((_MARK if excel else "") + sheet.lines([_COLUMNS]))
+        streams.write_bytes(((_MARK if excel else "") + sheet.lines([_COLUMNS])).encode())
         async for lines in _chunks(_payments(book, given), sheet.line):
-            streams.write(lines)
+            streams.write_bytes(lines.encode())
 
 
 def _json_line(payment: Payment) -> str:

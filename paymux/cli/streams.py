@@ -61,13 +61,17 @@ def write(text: str) -> None:
 
 def write_json(value: object) -> None:
     """Write one line of JSON to standard output, as UTF-8; ReaderGone: it is closed."""
-    encoded = _encoder().encode(value)
+    write_bytes(_encoder().encode(value) + b"\n")
+
+
+def write_bytes(encoded: bytes) -> None:
+    """Write what is UTF-8 whatever the locale to standard output; ReaderGone: it is closed."""
     raw = getattr(sys.stdout, "buffer", None)
-    if raw is None:  # a test's own stream
-        return write(f"{encoded.decode()}\n")
+    if raw is None:  # a test's own stream, or started with the descriptor closed
+        return write(encoded.decode())
     try:
         sys.stdout.flush()
-        raw.write(encoded + b"\n")
+        raw.write(encoded)
         raw.flush()
     except OSError as error:
         _give_up(sys.stdout)

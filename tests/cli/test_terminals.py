@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -181,6 +182,14 @@ def test_it_says_all_of_it(case: Case, setting: str, place: Place, tmp_path: Pat
     assert [word for word in value.split() if word not in done.out] == []
     if SETTINGS[setting].words and case.words not in OF_OTHERS:
         _see_json(done)
+
+
+def test_an_export_loses_no_letter(place: Place, tmp_path: Path) -> None:
+    """It is UTF-8 whatever the locale: the mark of --excel and each accent are as they were."""
+    shutil.copy(place.folder / "shop.db", tmp_path)
+    setting = replace(SETTINGS["piped, no stdin, LC_ALL=C"], encoding="utf-8")
+    done = shown(setting, ["journal", "export", "--excel"], tmp_path, place.here)
+    assert (done.code, done.out[0]) == (0, "\ufeff")
 
 
 def _see_json(done: Shown) -> None:
