@@ -77,14 +77,19 @@ def failure_of(error: "PaymuxError", *, money: bool = False) -> Failed:
         str(error),
         exit,
         meaning=meaning,
-        hints=_watch(reference) if exit is Exit.UNKNOWN and reference else (),
+        hints=_next(error, exit, reference),
         error=type(error).__name__,
         fields={"reference": reference, **fields},
     )
 
 
-def _watch(reference: str) -> tuple[Hint, ...]:
-    return (Hint(watch_line(reference), "asks until it is settled"),)
+def _next(error: "PaymuxError", exit: Exit, reference: str | None) -> tuple[Hint, ...]:
+    if exit is Exit.UNKNOWN and reference:
+        return (Hint(watch_line(reference), "asks until it is settled"),)
+    if getattr(error, "name", None) == "PAYMUX_<ACCOUNT>__DRIVER":  # most often a first try
+        file = Hint("paymux config init campay", "writes a file to fill in")
+        return (file, Hint("paymux demo", "needs no account"))
+    return ()
 
 
 def watch_line(reference: str) -> str:

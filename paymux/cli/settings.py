@@ -12,7 +12,7 @@ from ..pool import Pool
 from ..primitives.redaction import as_place, as_secrets
 from .commands import COMMANDS
 from .exits import Exit
-from .failures import Failed, Hint, failure_of
+from .failures import Failed
 
 if TYPE_CHECKING:
     from .invocation import Invocation
@@ -61,24 +61,12 @@ def load(cli: "Invocation") -> Settings:
     add_variables(cli.env_file)
     found = core.from_place(cli.config)
     if isinstance(found, UsageError):
-        if found.name == "PAYMUX_<ACCOUNT>__DRIVER":
-            raise _without_account(cli, found)
         raise found
     settings = Settings(found)
     _refuse_secrets(settings)
     for file in found.exposed:
         cli.tell("Others may read {file}, which has a secret: chmod 600 {file}", file=file)
     return settings
-
-
-def _without_account(cli: "Invocation", error: UsageError) -> Failed:
-    """Return what to type where there is no account at all: most often a first try."""
-    failed = failure_of(error, money=cli.unsent)
-    failed.hints = (
-        Hint("paymux config init campay", "writes a file to fill in"),
-        Hint("paymux demo", "needs no account"),
-    )
-    return failed
 
 
 def journal_place(cli: "Invocation", given: str | None) -> Any:
