@@ -33,7 +33,8 @@ _OTHER_FILES = (
 
 def refused(field: str, path: str, why: str, hint: str) -> UsageError:
     """Return the error of a file that cannot be read."""
-    return UsageError(f"{field}: {path}: {why}; {hint}", name=field, value=path, accepted=hint)
+    said = f"{field}: {path}: {why}; accepted: {hint}"
+    return UsageError(said, name=field, value=path, accepted=hint)
 
 
 class Lines:

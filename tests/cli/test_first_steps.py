@@ -95,3 +95,10 @@ def test_a_payment_reads_the_same_from_the_journal_as_from_the_provider(shop: Si
 
 def _shop() -> dict[str, str]:
     return {name: one for name, one in os.environ.items() if name.startswith("PAYMUX_")}
+
+
+def test_a_statement_that_is_absent_says_what_is_accepted(shop: Simulator) -> None:
+    """The file, what is wrong with it, and what would be right, each as such."""
+    done = ended("reconcile", "absent.csv", **_shop())
+    assert done.exit_code == 2
+    assert "absent.csv: No such file or directory; accepted: a file" in done.stderr
