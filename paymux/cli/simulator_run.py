@@ -11,6 +11,7 @@ import secrets
 import shutil
 import signal
 import tempfile
+from asyncio.subprocess import Process
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -43,9 +44,10 @@ async def run_command(cli: "Invocation", sim: "Simulator", words: list[str]) -> 
         process = await asyncio.create_subprocess_exec(
             *words, env=variables, process_group=None if foreground else 0
         )
-        with _passing_on(process.pid, foreground=foreground):
+        with _passing_on(process, foreground=foreground):
             code = await process.wait()
-        await end(descendants(os.getpid()))
+            # A second Ctrl-C would end us here, and leave them.
+            await end(descendants(os.getpid()))
         return code if code >= 0 else 128 - code
 
 
@@ -71,7 +73,7 @@ def _in_foreground() -> bool:
 
 
 @contextmanager
-def _passing_on(pid: int, *, foreground: bool) -> Iterator[None]:
+def _passing_on(process: Process, *, foreground: bool) -> Iterator[None]:
     """Pass on our signals to a command; a second one of a kind ends what is left of it."""
     loop, seen = asyncio.get_running_loop(), set()
 
@@ -82,8 +84,11 @@ def _passing_on(pid: int, *, foreground: bool) -> Iterator[None]:
             number = signal.SIGKILL
         elif foreground and number is signal.SIGINT and not again:
             return  # the terminal has told it already
+        if process.returncode is not None:
+            return  # its number may be another's by now
         with suppress(ProcessLookupError):
-            os.kill(pid, number) if foreground else os.killpg(pid, number)
+            send = os.kill if foreground else os.killpg
+            send(process.pid, number)
 
     for number in _SIGNALS:
         loop.add_signal_handler(number, told, number)

@@ -110,6 +110,20 @@ def test_a_signal_reaches_both_and_leaves_nothing(number: signal.Signals, tmp_pa
     assert _gone(mark)
 
 
+def test_more_signals_leave_nothing(tmp_path: Path) -> None:
+    """Who presses Ctrl-C again and again leaves no process behind, also one that ignores it."""
+    mark = f"paymux-{os.getpid()}-again"
+    script = "(trap '' TERM INT; echo up; exec sleep 60) & sleep 60"
+    with _running(tmp_path, "--", "bash", "-c", script, A_MARK=mark) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        for _ in range(12):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.05)
+        assert process.wait(20) == 130
+    assert _gone(mark)
+
+
 def test_two_run_at_once(tmp_path: Path) -> None:
     """Each has a port, a config and a journal of its own."""
     names = ("PAYMUX_SIMULATOR", "PAYMUX_CONFIG", "PAYMUX_JOURNAL")
