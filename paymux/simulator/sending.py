@@ -75,6 +75,7 @@ async def _looked_up(host: str, port: int) -> list[str]:
 def _may(address: str, *, named: bool) -> bool:
     """Return whether a name may lead to this address; no name may lead to a cloud's metadata."""
     found = ipaddress.ip_address(address.partition("%")[0])
+    found = getattr(found, "ipv4_mapped", None) or found  # the same host, written as IPv6
     if found.is_loopback:
         return True
     # 169.254.169.254 and fe80::/10 are link-local; 0.0.0.0 would be this machine by another name.

@@ -89,7 +89,10 @@ async def test_a_named_host_is_reached_by_one_look_up(
     assert b"host: app:" in shop.got[0]
 
 
-@pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "0.0.0.0", "224.0.0.1"])  # noqa: S104
+@pytest.mark.parametrize(
+    "address",
+    ["169.254.169.254", "fe80::1", "0.0.0.0", "224.0.0.1", "::ffff:169.254.169.254"],  # noqa: S104
+)
 async def test_no_name_leads_to_a_clouds_metadata(
     names: dict[str, list[str]], address: str
 ) -> None:
