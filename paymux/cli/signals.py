@@ -1,4 +1,6 @@
-"""Runs the coroutine of a command; SIGINT and SIGTERM end it in order, a second one at once.
+"""Runs the coroutine of a command; SIGINT, SIGTERM and a closed terminal (SIGHUP) end it in order.
+
+A second one ends it at once.
 
 The handlers are the loop's, so they work also where a script started us with SIGINT ignored.
 """
@@ -14,7 +16,7 @@ T = TypeVar("T")
 
 
 class Stopped(Exception):
-    """The command was ended by a signal; `exit` is 130 (SIGINT) or 143 (SIGTERM)."""
+    """The command was ended by a signal; `exit` is 129 (SIGHUP), 130 (SIGINT) or 143."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -54,7 +56,9 @@ class Stopping:
     async def _guarded(self, work: Coroutine[Any, Any, T]) -> T:
         loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+        ignored = hangup is None or signal.getsignal(hangup) is signal.SIG_IGN  # by nohup
+        for number in (signal.SIGINT, signal.SIGTERM, *(() if ignored else (hangup,))):
             with suppress(NotImplementedError, ValueError, RuntimeError):
                 loop.add_signal_handler(number, self._told, number)
         try:

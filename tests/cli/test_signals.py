@@ -10,8 +10,11 @@ from paymux.cli.signals import Stopped, Stopping
 
 
 def test_a_first_signal_ends_a_command_that_waits() -> None:
-    """Ctrl-C ends what only waits at once, with exit code 130, SIGTERM with 143."""
-    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+    """Ctrl-C ends what only waits at once, with exit code 130, SIGTERM with 143.
+
+    A closed terminal does so with 129.
+    """
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)):
 
         async def work(number: int = number) -> None:
             os.kill(os.getpid(), number)
@@ -53,6 +56,21 @@ def test_a_signal_that_the_starter_ignored_is_heard() -> None:
             Stopping().run(work())
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_nohup_is_obeyed() -> None:
+    """A command that was started to outlive its terminal does."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+
+        async def work() -> str:
+            os.kill(os.getpid(), signal.SIGHUP)
+            await asyncio.sleep(0)
+            return "done"
+
+        assert Stopping().run(work()) == "done"
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_second_signal_leaves_at_once() -> None:
