@@ -13,7 +13,6 @@ from ..drivers import load, names
 from ..drivers.base import Driver
 from ..errors import UsageError
 from ..primitives import coerce
-from ..primitives.redaction import shown
 from ..simulator.providers import load as load_simulator
 from ..values.credentials import secret_fields
 from .exits import Exit
@@ -96,7 +95,7 @@ def _check(tables: dict[str, Any], account: str, field: str) -> None:
     accounts = coerce.mapping(tables.get("accounts", {})) or {}
     found = coerce.mapping(accounts.get(account))
     if found is None:
-        raise UsageError.field("account", account, ", ".join(map(shown, sorted(accounts))) or "-")
+        raise UsageError.field("account", account, ", ".join(sorted(accounts)) or "-")
     driver: type[Driver] = load(coerce.text(found.get("driver")) or "")
     if field not in secret_fields(driver):
         raise UsageError.field("field", field, ", ".join(secret_fields(driver)))
