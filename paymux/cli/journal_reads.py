@@ -16,6 +16,7 @@ import msgspec
 from ..models import Payment, Status, log
 from ..primitives.coerce import is_a
 from ..primitives.redaction import Secret, mask
+from ..primitives.spreadsheet import as_text
 from . import streams
 from .command import command
 from .exits import Exit
@@ -166,7 +167,7 @@ async def export_payments(
             async for lines in _chunks(_payments(book, given), _json_line):
                 streams.write_bytes(lines.encode())
             return
-        sheet = _Sheet(";" if excel else ",")
+        sheet = _Sheet(";" if excel else ",", shown=excel)
         streams.write_bytes(((_MARK if excel else "") + sheet.lines([_COLUMNS])).encode())
         async for lines in _chunks(_payments(book, given), sheet.line):
             streams.write_bytes(lines.encode())
@@ -191,8 +192,9 @@ async def _chunks(
 class _Sheet:
     """Writes rows of CSV, one at a time."""
 
-    def __init__(self, delimiter: str) -> None:
+    def __init__(self, delimiter: str, *, shown: bool) -> None:
         self._text = io.StringIO()
+        self._shown = shown  # by a spreadsheet, which runs a formula
         self._rows = csv.writer(self._text, delimiter=delimiter)
 
     def lines(self, rows: list[tuple[str, ...]]) -> str:
@@ -204,7 +206,8 @@ class _Sheet:
 
     def line(self, payment: Payment) -> str:
         told = msgspec.to_builtins({column: getattr(payment, column) for column in _COLUMNS})
-        return self.lines([tuple("" if cell is None else cell for cell in told.values())])
+        cells = tuple("" if cell is None else str(cell) for cell in told.values())
+        return self.lines([tuple(map(as_text, cells)) if self._shown else cells])
 
 
 @command("stats", examples=("paymux journal stats", "paymux journal stats shop.db --json"))

@@ -71,6 +71,8 @@ def _failed(cli: Invocation, error: Exception) -> Failed | int:
     if isinstance(error, ModuleNotFoundError) and error.name == "rich":
         said = "rich is missing; install the command line with: pip install 'paymux[cli]'"
         return Failed(said, Exit.USAGE)
+    if isinstance(error, OSError) and error.errno is None:  # a database that is away
+        return Failed(str(error), Exit.AGAIN, meaning="It may be repeated as it is.")
     if isinstance(error, OSError):
         return Failed(f"{error.filename or 'file'}: {error.strerror or error}", Exit.USAGE)
     said, file = fault(error, cli.hide)

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Final
 import msgspec
 
 from ..errors import UsageError
+from ..primitives.spreadsheet import as_text
 from .difference import Difference
 from .summary import Summary
 
@@ -18,9 +19,6 @@ REPORT_COLUMNS: Final = (
     "their_amount", "our_currency", "their_currency", "our_status", "their_status", "our_line",
     "their_line", "perhaps", "note", "advice",
 )  # fmt: skip
-# A spreadsheet runs what begins so as a formula: an apostrophe before it makes it text
-# (https://owasp.org/www-community/attacks/CSV_Injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 JSON_NAMES: Final = (".jsonl", ".ndjson", ".json")
 
 
@@ -94,7 +92,7 @@ class Report:
     def _line(self, row: Mapping[str, str]) -> str:
         line = io.StringIO()
         csv.writer(line, delimiter=self._delimiter, lineterminator="\r\n").writerow(
-            [f"'{one}" if one.startswith(_FORMULA) else one for one in row.values()]
+            [as_text(one) for one in row.values()]
         )
         return line.getvalue()
 

@@ -61,7 +61,7 @@ def test_a_secret_is_kept_in_a_file_of_its_own(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["nobody", "password"], "account: 'nobody' is refused; accepted: 'campay'"),
+        (["nobody", "password"], "account: 'nobody' is refused; accepted: campay"),
         (["campay", "username"], "field: 'username' is refused; accepted: "),
         (["-", "journal"], "field: 'journal' is refused; accepted: webhook_key"),
     ],

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from paymux import Payment, Status
+from paymux.cli.main import run
 from paymux.journal import State, journal_at
+from paymux.simulator import Simulator
 
 from .running import ended
 
@@ -126,3 +128,16 @@ def test_what_is_wrong_is_said_in_a_line(words: list[str], said: str, file: Path
     assert (done.exit_code, done.stdout) == (2, "")
     assert said in done.stderr
     assert len(_references(str(file))) == 3
+
+
+def test_a_spreadsheet_runs_no_formula_of_a_payer(
+    shop: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --excel a cell that begins as a formula is text; a program's CSV has it as it is."""
+    order = ["collect", "500", "XAF", "237677777777", "--reference=-1-1", "--yes"]
+    assert run(order) == 0
+    capsys.readouterr()
+    assert run(["journal", "export", "--excel"]) == 0
+    assert ";'-1-1;" in capsys.readouterr().out
+    assert run(["journal", "export"]) == 0
+    assert ",-1-1," in capsys.readouterr().out

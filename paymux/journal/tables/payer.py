@@ -9,7 +9,7 @@ import msgspec
 
 from ...errors import UsageError
 from ...models import Payment
-from ...primitives.redaction import mask, shown
+from ...primitives.redaction import mask
 from ...values.phone import bare_digits
 
 # In place of an order's digest, which is a hash of the number, too: it equals that of no order, so
@@ -54,7 +54,7 @@ class Payer:
         # Digits alone may be a national number, which would be read as that of another country.
         international = bare_digits(str(number)).startswith(("+", "00"))
         if len(national) < 6 or not (international or phonenumbers.is_valid_number(parsed)):
-            raise UsageError.field("number", shown(number), ACCEPTED)
+            raise UsageError.field("number", number, ACCEPTED)
         self._code = code
         nationals = [national]
         if code == "229":  # since 30 November 2024 Benin has 01 before its eight digits
