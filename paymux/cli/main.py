@@ -22,7 +22,6 @@ def start() -> None:
 def run(arguments: list[str]) -> int:
     """Run a command; return its exit code."""
     # Before the arguments are read, an error's form is known by looking for the word alone.
-    Command.running = None
     cli = Invocation(json="--json" in arguments)
     Command.running = None  # of an earlier run in this process
     try:
