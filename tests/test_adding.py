@@ -249,7 +249,9 @@ def test_the_commands_list_the_simulator_of_another_package(acme: Path) -> None:
     )
     try:
         assert process.stdout is not None
-        assert re.fullmatch(r"acme +http://127.0.0.1:\d+/acme\n", process.stdout.readline())
+        line = "export PAYMUX_ACME__BASE_URL="
+        told = next(one for one in iter(process.stdout.readline, "") if one.startswith(line))
+        assert re.fullmatch(rf"{line}'http://127.0.0.1:\d+/acme'\n", told)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=10)
     finally:

@@ -9,11 +9,12 @@ import pytest
 from paymux.cli.signals import Stopped, Stopping
 
 
-def test_a_first_signal_ends_a_command_that_waits() -> None:
+def test_a_first_signal_ends_a_command_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C ends what only waits at once, with exit code 130, SIGTERM with 143.
 
     A closed terminal does so with 129.
     """
+    monkeypatch.setattr(signal, "getsignal", lambda _: signal.SIG_DFL)  # also under nohup
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)):
 
         async def work(number: int = number) -> None:

@@ -1,5 +1,6 @@
 """The JSON bodies of the control API, for its description; the Python calls check the values."""
 
+from functools import cache
 from types import GenericAlias
 from typing import Annotated, Any
 
@@ -128,6 +129,7 @@ class Empty(msgspec.Struct):
     """Nothing more to say."""
 
 
+@cache  # one type for one row: two of a name are two schemas, which older msgspec confuses
 def listed(row: type[msgspec.Struct]) -> Any:
     """Return the type of a list of rows: newest first, `next` goes on, null is the end."""
     return msgspec.defstruct(

@@ -124,7 +124,7 @@ async def _body(request: web.BaseRequest) -> Mapping[str, Any]:
             if len(raw) > BODY_BYTES:
                 raise _too_large()
         found = msgspec.json.decode(raw) if raw.strip() else {}
-    except (ValueError, RecursionError, web.RequestPayloadError):
+    except (ValueError, msgspec.MsgspecError, RecursionError, web.RequestPayloadError):
         found = None
     if not isinstance(found, dict):
         raise Problem(400, "body: it is no JSON object", field="body", accepted="a JSON object")
