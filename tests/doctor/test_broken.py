@@ -282,8 +282,8 @@ async def test_another_owner_of_the_file_is_named(
 
 
 def _owned_by_another(uid: int) -> Callable[[Path], os.stat_result]:
-    def state(path: Path) -> os.stat_result:
-        found = list(os.stat(path))  # noqa: PTH116 - Path.stat is what is replaced
+    def state(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        found = list(os.stat(path, follow_symlinks=follow_symlinks))  # noqa: PTH116 - Path.stat is what is replaced
         found[stat.ST_UID] = uid
         return os.stat_result(found)
 
