@@ -107,6 +107,17 @@ class Group(_Examples, click.Group):
         return super().resolve_command(ctx, args)
 
 
+def options(*given: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a decorator that adds several options, which are listed in their order."""
+
+    def added(callback: Any) -> Any:
+        for option in reversed(given):
+            callback = option(callback)
+        return callback
+
+    return added
+
+
 def command(
     name: str, *, examples: Sequence[str], **settings: Any
 ) -> Callable[[Callable[..., Any]], Command]:

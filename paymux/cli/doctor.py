@@ -1,11 +1,11 @@
 """`paymux doctor`, also `paymux check`: what is wrong with a configuration, and what mends it."""
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from .command import Command, command
+from .command import Command, command, options
 from .exits import Exit
 from .streams import harmless
 
@@ -75,7 +75,7 @@ async def _heard(cli: "Invocation", setup: "Setup", port: int) -> "Finding":
 
 def _made(name: str) -> Command:
     """Make the command under one of its two names."""
-    options: list[Any] = [
+    added = options(
         click.option("-a", "--account", "accounts", multiple=True, help="Of this account only."),
         click.option("--offline", is_flag=True, help="Ask no provider."),
         click.option("--skip", multiple=True, metavar="ID", help="Leave a check out."),
@@ -85,12 +85,9 @@ def _made(name: str) -> Command:
             metavar="PORT",
             help="Serve PORT for a minute: does our own message come back by webhook_base?",
         ),
-    ]
-    made: Any = _examined
-    for option in reversed(options):
-        made = option(made)
+    )
     examples = (f"paymux {name}", f"paymux {name} --offline -v")
-    return command(name, examples=examples)(made)
+    return command(name, examples=examples)(added(_examined))
 
 
 doctor = _made("doctor")

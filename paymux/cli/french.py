@@ -43,7 +43,7 @@ FRENCH: Mapping[str, str] = {
     "Open {page} to pay as a payer; Ctrl-C ends it.": (
         "Ouvrez {page} pour payer comme un client ; Ctrl-C l'arrête."
     ),
-    "It listens beyond this machine: whoever has the address can speak with it.": (
+    "It listens beyond this machine: a program that has the address can speak with it.": (
         "Il écoute au-delà de cette machine : toute personne ayant l'adresse peut lui parler."
     ),
     "There is no file; the variables of the environment are used.": (

@@ -18,7 +18,7 @@ from ..primitives.coerce import is_a
 from ..primitives.redaction import Secret, mask
 from ..primitives.spreadsheet import as_text
 from . import streams
-from .command import command
+from .command import command, options
 from .exits import Exit
 from .failures import Failed
 from .settings import journal_place
@@ -40,19 +40,13 @@ _CHUNK = 500  # rows of a file that are written at once
 _MARK = "\ufeff"  # by which Excel knows UTF-8
 
 _FILE = click.argument("file", required=False)
-_FILTERS: tuple[Callable[[Any], Any], ...] = (
+_filtered = options(
     click.option("-a", "--account", help="Of this account only."),
     click.option("--status", type=click.Choice([status.value for status in Status])),
     click.option("--state", type=click.Choice(_STATES), help="How far its request came."),
     click.option("--since", type=click.DateTime(), help="Created at this time (UTC) or later."),
     click.option("--until", type=click.DateTime(), help="Created before this time (UTC)."),
 )
-
-
-def _filtered(function: Any) -> Any:
-    for option in reversed(_FILTERS):
-        function = option(function)
-    return function
 
 
 class _Damage(logging.Handler):

@@ -33,13 +33,7 @@ async def new_order(
             party=party,
             options=options,
         )
-        asked = Asked(
-            order=order,
-            party=order.party,
-            wait=given["wait"],
-            yes=given["yes"],
-            dry_run=given["dry_run"],
-        )
+        asked = Asked.of(order, order.party, given)
         verb: Any = pool.collect if kind == "collect" else pool.payout
         whose = {"payer" if kind == "collect" else "payee": party}
         words = {"amount": amount, "currency": currency, "reference": reference, **whose}

@@ -12,6 +12,7 @@ from ..errors import DuplicateReference, OutcomeUnknown, PaymuxError, UsageError
 from ..models import Kind, Order, Payment
 from ..primitives.clock import wall_time
 from ..values.phone import operator
+from .command import options
 from .exits import Exit, of_payment
 from .failures import Failed, Hint, failure_of, show, watch_line
 from .payments import money, rows_of, when
@@ -37,45 +38,54 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     yes: bool
     dry_run: bool
 
+    @classmethod
+    def of(cls, order: Order, party: str | None, given: dict[str, Any]) -> "Asked":
+        """Make it of a checked order and the options of `SENDING`."""
+        return cls(
+            order=order,
+            party=party,
+            wait=given["wait"],
+            yes=given["yes"],
+            dry_run=given["dry_run"],
+        )
 
-def order_options(command: Any) -> Any:
-    """Add the options that every order has."""
-    added = [
-        click.option("-a", "--account", help="May be left out where there is one."),
-        click.option("--reference", metavar="REF", help="Yours; it is what is never sent twice."),
-        click.option("--description", help="What the payer reads."),
-        click.option("--metadata", multiple=True, metavar="K=V", help="May be repeated."),
-        click.option("--return-url", metavar="URL", help="Where a page leads back to."),
-        click.option("--cancel-url", metavar="URL"),
-        click.option("--operator", help="The network, where the provider cannot tell it."),
-        *sending_options(),
-    ]
-    for option in reversed(added):
-        command = option(command)
-    return command
+    @property
+    def digits(self) -> str:
+        """The amount as a person types it to go on."""
+        return f"{self.order.amount.normalize():f}"
 
 
-def sending_options() -> list[Any]:
-    """Return the options about how an order is sent."""
-    return [
-        click.option(
-            "--wait",
-            is_flag=False,
-            flag_value=_PROVIDERS_OWN,
-            default=None,
-            type=float,
-            metavar="[SECONDS]",
-            help="Wait for its end; else only for the provider's word.",
-        ),
-        click.option("-y", "--yes", is_flag=True, help="Do not ask before money moves."),
-        click.option("--dry-run", is_flag=True, help="Check and show it; send nothing."),
-    ]
+# How an order is sent.
+SENDING = (
+    click.option(
+        "--wait",
+        is_flag=False,
+        flag_value=_PROVIDERS_OWN,
+        default=None,
+        type=float,
+        metavar="[SECONDS]",
+        help="Wait for its end; else only for the provider's word.",
+    ),
+    click.option("-y", "--yes", is_flag=True, help="Do not ask before money moves."),
+    click.option("--dry-run", is_flag=True, help="Check and show it; send nothing."),
+)
+# What every new order has.
+order_options = options(
+    click.option("-a", "--account", help="May be left out where there is one."),
+    click.option("--reference", metavar="REF", help="Yours; it is what is never sent twice."),
+    click.option("--description", help="What the payer reads."),
+    click.option("--metadata", multiple=True, metavar="K=V", help="May be repeated."),
+    click.option("--return-url", metavar="URL", help="Where a page leads back to."),
+    click.option("--cancel-url", metavar="URL"),
+    click.option("--operator", help="The network, where the provider cannot tell it."),
+    *SENDING,
+)
 
 
 def options_of(given: dict[str, Any]) -> "OrderOptions":
     """Return the options of an order that were given; UsageError: `--metadata` is no K=V."""
     names = ("description", "return_url", "cancel_url", "operator")
-    options: Any = {name: given[name] for name in names if given.get(name) is not None}
+    chosen: Any = {name: given[name] for name in names if given.get(name) is not None}
     metadata = {}
     for pair in given.get("metadata") or ():
         name, equals, value = pair.partition("=")
@@ -83,8 +93,8 @@ def options_of(given: dict[str, Any]) -> "OrderOptions":
             raise UsageError.field("metadata", pair, "NAME=VALUE")
         metadata[name] = value
     if metadata:
-        options["metadata"] = metadata
-    found: OrderOptions = options
+        chosen["metadata"] = metadata
+    found: OrderOptions = chosen
     return found
 
 
@@ -112,9 +122,8 @@ async def place(cli: "Invocation", pool: "Pool", asked: Asked, send: Send) -> Ex
             return Exit.DONE
         if known is None:  # else nothing is sent: the same order again, or a refusal
             question = await _question(cli, driver, asked)
-            digits = f"{order.amount.normalize():f}"
             typed = driver.live and order.kind != "collect"
-            await cli.confirm(question, digits if typed else None, yes=asked.yes)
+            await cli.confirm(question, asked.digits if typed else None, yes=asked.yes)
         cli.resume = watch_line(order.reference)
         rows = rows_of(cli, at_once=True)
         with cli.finishing():
@@ -154,7 +163,7 @@ async def _question(cli: "Invocation", driver: "Driver", asked: Asked) -> str:
         "party": _whole_number(asked.party) + (f" ({network})" if network else ""),
         "account": driver.account,
         "live": ", LIVE" if driver.live else "",
-        "digits": f"{order.amount.normalize():f}",
+        "digits": asked.digits,
     }
     if order.kind == "collect":
         asks = "Ask {party} for {amount}, from {account}{live}? [y/N] "

@@ -5,21 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .command import command
+from .command import command, options
 from .exits import Exit
 from .failures import Failed
-from .ordering import Asked, need_reference, place, sending_options
+from .ordering import SENDING, Asked, need_reference, place
 from .payments import need_journal, the_one
 
 if TYPE_CHECKING:
     from ..models import Payment
     from .invocation import Invocation
-
-
-def _sending(command: Any) -> Any:
-    for option in reversed(sending_options()):
-        command = option(command)
-    return command
 
 
 @command(
@@ -34,7 +28,7 @@ def _sending(command: Any) -> Any:
 @click.option("-a", "--account", help="May be left out where the journal knows it.")
 @click.option("--reference", metavar="NEW", help="Of the refund; it is what is never sent twice.")
 @click.option("--reason", default="", help="Why, for the provider's list.")
-@_sending
+@options(*SENDING)
 async def refund(cli: "Invocation", paid: str, amount: str | None, **given: Any) -> Exit:
     """Give back money of a payment, once.
 
@@ -52,13 +46,7 @@ async def refund(cli: "Invocation", paid: str, amount: str | None, **given: Any)
         order = core.checked_refund(
             driver, payment, amount=back, reference=reference, reason=given["reason"]
         )
-        asked = Asked(
-            order=order,
-            party=payment.payer,
-            wait=given["wait"],
-            yes=given["yes"],
-            dry_run=given["dry_run"],
-        )
+        asked = Asked.of(order, payment.payer, given)
         return await place(
             cli,
             pool,

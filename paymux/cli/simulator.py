@@ -180,7 +180,9 @@ def _tell_ready(cli: Invocation, sim: "Simulator", *, quietly: bool) -> None:
             cli.write_json(told)
         return
     if token is not None:
-        cli.tell("It listens beyond this machine: whoever has the address can speak with it.")
+        cli.tell(
+            "It listens beyond this machine: a program that has the address can speak with it."
+        )
     if quietly:
         cli.tell("Simulated providers: {page}", page=page)
         return
