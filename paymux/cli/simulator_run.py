@@ -40,14 +40,16 @@ async def run_command(cli: "Invocation", sim: "Simulator", words: list[str]) -> 
     with _folder() as folder:
         variables = _variables(cli, sim, folder)
         own_orphans()
-        foreground = _in_foreground()
-        process = await asyncio.create_subprocess_exec(
-            *words, env=variables, process_group=None if foreground else 0
-        )
-        with _passing_on(process, foreground=foreground):
+        with _passing_on() as signals:  # before it starts: its first line may be a Ctrl-C's sign
+            process = await asyncio.create_subprocess_exec(
+                *words, env=variables, process_group=None if signals.foreground else 0
+            )
+            signals.begin(process)
             code = await process.wait()
             # A second Ctrl-C would end us here, and leave them.
             await end(descendants(os.getpid()))
+            # Nor does one take the exit code, now that nothing is left but to return it.
+            signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         return code if code >= 0 else 128 - code
 
 
@@ -72,28 +74,50 @@ def _in_foreground() -> bool:
     return False
 
 
-@contextmanager
-def _passing_on(process: Process, *, foreground: bool) -> Iterator[None]:
-    """Pass on our signals to a command; a second one of a kind ends what is left of it."""
-    loop, seen = asyncio.get_running_loop(), set()
+class _Signals:
+    """Passes on our signals to a command; a second one of a kind ends what is left of it."""
 
-    def told(number: signal.Signals) -> None:
-        again = number in seen
-        seen.add(number)
+    def __init__(self) -> None:
+        self.foreground = _in_foreground()
+        self._process: Process | None = None
+        self._seen: set[int] = set()
+        self._early: list[signal.Signals] = []
+
+    def begin(self, process: Process) -> None:
+        """Name the command; it gets the signals that came while it was started."""
+        self._process = process
+        for number in self._early:
+            self._send(number)
+
+    def told(self, number: signal.Signals) -> None:
+        """Pass on a signal."""
+        again = number in self._seen
+        self._seen.add(number)
         if again and number is not signal.SIGINT:
             number = signal.SIGKILL
-        elif foreground and number is signal.SIGINT and not again:
+        elif self.foreground and number is signal.SIGINT and not again:
             return  # the terminal has told it already
-        if process.returncode is not None:
+        if self._process is None:
+            self._early.append(number)
+        else:
+            self._send(number)
+
+    def _send(self, number: signal.Signals) -> None:
+        if self._process is None or self._process.returncode is not None:
             return  # its number may be another's by now
         with suppress(ProcessLookupError):
-            send = os.kill if foreground else os.killpg
-            send(process.pid, number)
+            send = os.kill if self.foreground else os.killpg
+            send(self._process.pid, number)
 
+
+@contextmanager
+def _passing_on() -> Iterator[_Signals]:
+    """Pass on our signals to the command that is started inside."""
+    loop, signals = asyncio.get_running_loop(), _Signals()
     for number in _SIGNALS:
-        loop.add_signal_handler(number, told, number)
+        loop.add_signal_handler(number, signals.told, number)
     try:
-        yield
+        yield signals
     finally:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pty
 import shutil
 import signal
 import socket
@@ -122,6 +123,39 @@ def test_more_signals_leave_nothing(tmp_path: Path) -> None:
             time.sleep(0.05)
         assert process.wait(20) == 130
     assert _gone(mark)
+
+
+_COUNTS = """
+import signal, sys, time
+signal.signal(signal.SIGINT, lambda *_: print("told", flush=True))
+print("up", flush=True)
+until = time.monotonic() + 1
+while time.monotonic() < until:
+    time.sleep(0.05)
+sys.exit(7)
+"""
+
+
+def test_ctrl_c_on_a_terminal_is_told_once(tmp_path: Path) -> None:
+    """The terminal tells both; the command hears one, ends as it wants, and its code is ours."""
+    if shutil.which("setsid") is None:
+        pytest.skip("setsid is not installed")
+    ours, theirs = pty.openpty()
+    words = ["setsid", "--ctty", "--wait", *SIMULATOR, "--", sys.executable, "-c", _COUNTS]
+    with subprocess.Popen(
+        words, cwd=tmp_path, env=_environment(tmp_path), stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        said = b""
+        while b"up" not in said:
+            said += os.read(ours, 4096)
+        os.write(ours, b"\x03")
+        with contextlib.suppress(OSError):  # EIO: the terminal's last process has ended
+            while data := os.read(ours, 4096):
+                said += data
+        assert process.wait(20) == 7
+    os.close(ours)
+    assert said.count(b"told") == 1
 
 
 def test_two_run_at_once(tmp_path: Path) -> None:
