@@ -1,6 +1,7 @@
 """`paymux balance`: the money of all accounts that can be paid out."""
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,8 @@ from .tables import Column
 if TYPE_CHECKING:
     from ..pool import Pool
     from .invocation import Invocation
+
+_SILENCE = 2.0  # seconds after which a person is told what is waited for
 
 
 @command("balance", examples=("paymux balance", "paymux balance -a kenya --json"))
@@ -44,6 +47,10 @@ async def balance(cli: "Invocation", accounts: tuple[str, ...]) -> Exit:
 async def _told(cli: "Invocation", pool: "Pool", account: str, rows: Any) -> Exit:
     from ..errors import PaymuxError  # noqa: PLC0415 - `--help` needs none
 
+    waits = "Waiting for {account}: its provider has not answered yet."  # M-Pesa, by a message
+    late = asyncio.get_running_loop().call_later(
+        _SILENCE, partial(cli.tell, waits, account=account)
+    )
     try:
         found = await pool.balance(account)
     except PaymuxError as error:
@@ -52,6 +59,8 @@ async def _told(cli: "Invocation", pool: "Pool", account: str, rows: Any) -> Exi
             failed.args = (f"{account}: {failed}",)
         show(failed, cli.say, json=cli.json)
         return of_error(error)
+    finally:
+        late.cancel()
     parts = {"": found.available, **found.by_operator, **found.by_account}
     for of, available in parts.items():
         row = {"account": account, "of": of, "available": available, "currency": found.currency}

@@ -33,6 +33,9 @@ FRENCH: Mapping[str, str] = {
     "writes a file to fill in": "écrit un fichier à remplir",
     "needs no account": "se passe de compte",
     "Call {name} of {account}, LIVE? [y/N] ": "Appeler {name} de {account}, en RÉEL ? [o/N] ",
+    "Waiting for {account}: its provider has not answered yet.": (
+        "En attente de {account} : son fournisseur n'a pas encore répondu."
+    ),
     "Run it again later.": "Relancez la commande plus tard.",
     "{read} payments can be read; {open} are open.": (
         "{read} paiements sont lisibles ; {open} sont en cours."

@@ -6,7 +6,6 @@ import io
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from . import streams
 from .command import command, options
 from .exits import Exit
 from .failures import Failed
+from .history import DAY, moment
 from .settings import journal_place
 from .tables import Column
 
@@ -44,8 +44,8 @@ _filtered = options(
     click.option("-a", "--account", help="Of this account only."),
     click.option("--status", type=click.Choice([status.value for status in Status])),
     click.option("--state", type=click.Choice(_STATES), help="How far its request came."),
-    click.option("--since", type=click.DateTime(), help="Created at this time (UTC) or later."),
-    click.option("--until", type=click.DateTime(), help="Created before this time (UTC)."),
+    click.option("--since", type=DAY, metavar="DAY", help="Created on this day or later."),
+    click.option("--until", type=DAY, metavar="DAY", help="Created before this day."),
 )
 
 
@@ -87,7 +87,9 @@ def checked_place(place: Any) -> Any:
     return place
 
 
-def _payments(book: "StoredJournal", given: dict[str, Any]) -> AsyncIterator[Payment]:
+def _payments(
+    cli: "Invocation", book: "StoredJournal", given: dict[str, Any]
+) -> AsyncIterator[Payment]:
     from ..journal import State  # noqa: PLC0415
 
     since, until = given["since"], given["until"]
@@ -95,8 +97,8 @@ def _payments(book: "StoredJournal", given: dict[str, Any]) -> AsyncIterator[Pay
         account=given["account"],
         status=Status(given["status"]) if given["status"] else None,
         state=State(given["state"]) if given["state"] else None,
-        since=since and since.replace(tzinfo=UTC),
-        until=until and until.replace(tzinfo=UTC),
+        since=since and moment(cli, since),
+        until=until and moment(cli, until),
     )
 
 
@@ -105,11 +107,11 @@ def _payments(book: "StoredJournal", given: dict[str, Any]) -> AsyncIterator[Pay
 @_filtered
 async def list_payments(cli: "Invocation", file: str | None, **given: Any) -> None:
     """List payments, oldest first, with masked numbers."""
-    from .payments import columns  # noqa: PLC0415 - `--help` needs no payment
+    from .payments import columns, encoded  # noqa: PLC0415 - `--help` needs no payment
 
-    rows = cli.rows(columns(cli), _masked)
+    rows = cli.rows(columns(cli), lambda payment: encoded(_masked(payment)))
     async with opened(cli, file) as book:
-        async for payment in _payments(book, given):
+        async for payment in _payments(cli, book, given):
             rows.write(payment)
         rows.close()
 
@@ -138,7 +140,7 @@ async def show_payment(cli: "Invocation", words: tuple[str, ...], account: str |
                 cli.write(f"{msgspec.json.format(msgspec.json.encode(payment)).decode()}\n")
         if not found:
             said = f"{reference} is not in the journal, or was refused, or was never sent"
-            raise Failed(said, Exit.NO)
+            raise Failed(said, Exit.REFUSED, error="NotFound", fields={"reference": reference})
 
 
 @command(
@@ -158,12 +160,12 @@ async def export_payments(
     """Write payments to standard output, as CSV or JSON lines, in UTF-8 whatever the locale."""
     async with opened(cli, file) as book:
         if form == "jsonl" or cli.json:
-            async for lines in _chunks(_payments(book, given), _json_line):
+            async for lines in _chunks(_payments(cli, book, given), _json_line):
                 streams.write_bytes(lines.encode())
             return
         sheet = _Sheet(";" if excel else ",", shown=excel)
         streams.write_bytes(((_MARK if excel else "") + sheet.lines([_COLUMNS])).encode())
-        async for lines in _chunks(_payments(book, given), sheet.line):
+        async for lines in _chunks(_payments(cli, book, given), sheet.line):
             streams.write_bytes(lines.encode())
 
 
@@ -212,7 +214,7 @@ async def stats(cli: "Invocation", file: str | None, **given: Any) -> None:
     counts: Counter[tuple[str, ...]] = Counter()
     sums: dict[tuple[str, ...], Decimal] = {}
     async with opened(cli, file) as book:
-        async for one in _payments(book, given):
+        async for one in _payments(cli, book, given):
             key = (one.account, one.kind or "", one.status.value, one.currency or "")
             counts[key] += 1
             sums[key] = sums.get(key, Decimal(0)) + (one.amount or 0)
@@ -240,13 +242,17 @@ def _part(at: int, name: str) -> Column[tuple[str, ...]]:
 @command("check", examples=("paymux journal check", "paymux journal check shop.db"))
 @_FILE
 async def check(cli: "Invocation", file: str | None) -> None:
-    """Read every row; exit 1 and their names where some cannot be read."""
+    """Read every row and count them; exit 1 and their names where some cannot be read."""
     read, open_orders = 0, 0
     async with opened(cli, file) as book:
         async for payment in book.payments():
             read += 1
             open_orders += not payment.status.terminal
-        cli.tell("{read} payments can be read; {open} are open.", read=read, open=open_orders)
+        if cli.json:
+            cli.write_json({"type": "check", "read": read, "open": open_orders})
+        else:
+            said = "{read} payments can be read; {open} are open."
+            cli.write(f"{cli.say(said, read=read, open=open_orders)}\n")
 
 
 COMMANDS = (list_payments, show_payment, export_payments, stats, check)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .command import command
-from .exits import Exit, gravest, of_error, of_payment
-from .failures import failure_of, show
+from .exits import Exit, gravest, of_payment
+from .failures import Failed, failure_of, show
 
 if TYPE_CHECKING:
     from ..bulk import Progress
@@ -56,21 +56,26 @@ async def verify(
                     rows.write(item.payment)
                     codes.add(of_payment(item.payment))
                 elif item.error is not None:
-                    codes.add(of_error(item.error))
-                    _failed(cli, item.asked, item.error)
+                    codes.add(_failed(cli, item.asked, item.error))
         rows.close()
         progress.end()
         return gravest(codes)
 
 
-def _failed(cli: "Invocation", asked: Any, error: Any) -> None:
-    failed = failure_of(error)
+def _failed(cli: "Invocation", asked: "Payment", error: Any) -> Exit:
     named = asked.reference or asked.provider_reference or ""
+    failed = failure_of(error)
+    if getattr(error, "name", None) == "provider_reference":
+        said = (
+            f"{named}: no such order is in the journal; --id asks by the provider's own id"
+        )
+        failed = Failed(said, Exit.REFUSED, error="NotFound")
     if not failed.fields.get("reference"):
         failed.fields["reference"] = named
     if named and named not in str(failed):
         failed.args = (f"{named}: {failed}",)
     show(failed, cli.say, json=cli.json)
+    return failed.exit
 
 
 async def _asked(

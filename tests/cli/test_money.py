@@ -196,6 +196,18 @@ def test_an_amount_that_is_another_is_a_mismatch(
     assert "Tell a person" in err
 
 
+@pytest.mark.parametrize("command", ["verify", "watch"])
+def test_an_order_that_the_journal_lacks_is_named(
+    command: str, shop: Simulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With exit 3, in the command line's own words: no field of a Python call."""
+    del shop
+    code, _, err = _run(capsys, command, "nosuch")
+    assert code == 3
+    assert "nosuch: no such order is in the journal" in err
+    assert "provider_reference" not in err
+
+
 def test_a_balance_that_fails_does_not_hide_the_others(
     shop: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
