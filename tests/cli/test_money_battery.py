@@ -1,9 +1,11 @@
 """Every money command, met by what goes wrong around it: the ledger has at most one order."""
 
 import asyncio
+import itertools
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -207,3 +209,35 @@ def test_a_reader_that_has_gone_is_silent(verb: str, shop: Simulator) -> None:
     os.close(write)
     assert (ended.returncode, "Error" in ended.stderr) == (0, False), ended.stderr
     assert len(_orders(shop, verb)) == 1
+
+
+@pytest.mark.parametrize("call", ["connect", "sendto", "recvfrom", "pwrite64", "fdatasync"])
+def test_a_killed_command_that_is_repeated_sends_at_most_once(
+    verb: str, call: str, shop: Simulator
+) -> None:
+    """SIGKILL at a system call; the same line again never sends a second order, and says so."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    for nth in itertools.count(1, int(os.environ.get("PAYMUX_KILLS_APART", "5"))):
+        line = [*MONEY[verb][:-1], f"9{nth:03}", "-y"]
+        line[2] = "1" if verb == "refund" else line[2]  # of one payment, many times
+        before = len(_orders(shop, verb))
+        killed = _killed_at(f"{call}:signal=SIGKILL:when={nth}", line)
+        again = _command(*line)
+        assert again.returncode in (0, 4, 5), again.stderr
+        sent = len(_orders(shop, verb)) - before
+        assert sent == 1 if again.returncode == 0 else sent <= 1
+        if killed.returncode != -signal.SIGKILL:
+            return  # it has fewer calls of this kind
+
+
+def _killed_at(point: str, words: list[str]) -> subprocess.CompletedProcess[str]:
+    strace = ["strace", "-f", "-o", os.devnull, "-e", "signal=none", "-e", f"inject={point}"]
+    return subprocess.run(
+        [*strace, sys.executable, "-m", "paymux", *words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
