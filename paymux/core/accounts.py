@@ -11,6 +11,7 @@ import msgspec
 from ..drivers.base import Driver
 from ..errors import UsageError
 from ..primitives import coerce
+from .id_keys import check_apart, check_same
 
 if TYPE_CHECKING:
     from .callback_urls import CallbackUrls
@@ -36,6 +37,7 @@ def by_account(drivers: tuple[Driver, ...]) -> dict[str, Driver]:
         if driver.account in found:
             accepted = "another name for each driver: two drivers of this pool have this one"
             raise UsageError.field("account", driver.account, accepted)
+        check_apart(found, driver)
         found[driver.account] = driver
     return found
 
@@ -82,6 +84,7 @@ def _checked(field: str, given: object) -> Driver:
 def _fitting(engine: "Engine", urls: "CallbackUrls", driver: Driver) -> Mapping[str, Driver]:
     """Return the pool's drivers with this one; UsageError: the pool cannot serve it."""
     urls.check(driver)
+    check_apart(engine.drivers, driver)
     drivers = {**engine.drivers, driver.account: driver}
     if engine.notifier is not None:
         engine.notifier.check(drivers)
@@ -110,6 +113,7 @@ def _check_same(before: Driver, driver: Driver) -> None:
     for field in sorted(driver.identity):
         if (value := getattr(driver, field)) != (had := getattr(before, field)):
             raise _moved(field, value, had, account)
+    check_same(before, driver)
 
 
 def _moved(field: str, value: object, had: object, account: str) -> UsageError:

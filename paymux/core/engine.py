@@ -66,6 +66,7 @@ class Engine(ForkAware):
         self._callback_urls = callback_urls
         self._watch_registry: WatchRegistry | None = None
         self.unverified = UnverifiedLimiter()
+        self.id_keys: dict[str, str] = {}  # by account, the fingerprints that the journal has
         self.bulks: WeakSet[Closable] = WeakSet()
         self.lifetime = Lifetime()
         # the loop in which a notifier of the pool runs

@@ -12,6 +12,7 @@ from ..models import Order, Payment
 from ..primitives.clock import wall_time
 from ..values.phone import operator
 from .engine import Engine
+from .id_keys import check_kept, derives_ids
 from .singleflight import InFlightOrder, as_known
 
 P = ParamSpec("P")
@@ -43,6 +44,8 @@ async def move_money(
     async with InFlightOrder(engine.lifetime.in_flight_orders, order, pending, call) as flight:
         if flight.outcome is not None:
             return flight.outcome
+        if derives_ids(driver):
+            await check_kept(engine, call)
         row = await store.begin(pending, order, call.deadline)
         if row is not None:
             flight.outcome = as_known(row, call)

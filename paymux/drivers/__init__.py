@@ -73,6 +73,9 @@ What the provider does not have is not overridden. Beside `collect`, `verify` an
 * `post(…, credential="password")` and `ask(…, credential=…)` name a credential of which a few wrong
   uses lock its user. `credential_id` returns its digest, and `proof_of` a verb that moves no money
   and proves it. After `CredentialRefused` none of its requests leaves.
+* Where the provider wants a UUID of ours, it is `derived_uuid` (`_ids.py`) of kind and reference
+  under the field `id_key: Secret | str = ""`. That is required where `live`, and never changes: the
+  pool and `doctor` compare it with that of the journal's orders.
 * `identity` has the fields that say whose account it is, such as a shortcode: `pool.replace`, which
   changes credentials, changes none of them.
 * `proof(event, known)` returns what a message proves by itself; None: the provider is asked.

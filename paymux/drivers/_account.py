@@ -75,6 +75,11 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         for field in self.__struct_fields__:
             if field in self.required and not getattr(self, field):
                 raise UsageError.missing(field, f"{self.name} needs it")
+        if (key := self._id_key()) is not None:
+            from ._ids import refusal  # noqa: PLC0415 - few providers need it
+
+            if (refused := refusal(reveal(key), live=self.live)) is not None:
+                raise refused
         if self.base_url is None and not self.live and self.sandbox_url is None:
             raise UsageError.field(
                 "live", self.live, f"True: {self.name} has no sandbox (or set base_url)"
@@ -103,6 +108,20 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         said = [reveal(getattr(self, name)) for name in names]
         whole = "\n".join((self.name, self.url, *said))
         return sha256(whole.encode()).hexdigest() if any(said) else None
+
+    def id_fingerprint(self) -> str:
+        """Return what tells this account's `id_key` from another; "": it has none."""
+        key = reveal(self._id_key() or "")
+        if not key:
+            return ""
+        from ._ids import fingerprint  # noqa: PLC0415 - few providers need it
+
+        return fingerprint(key)
+
+    def _id_key(self) -> Secret | str | None:
+        """Return the field from which ids are derived; None: this driver has no such field."""
+        found: Secret | str | None = getattr(self, "id_key", None)
+        return found
 
     def credential_id(self, name: str) -> str:
         """Return a digest of a credential that a request names, and of its owner's name."""

@@ -9,6 +9,7 @@ from ..models import Event, Kind, Payment, Status
 from .adoptions import Adoptions
 from .base import Arrival, Check, FollowUp, Resolution, Row, State
 from .credentials import Credentials
+from .id_keys import IdKeys
 from .outbox import Outbox
 from .questions import Questions
 from .shared_tokens import SharedTokens
@@ -196,6 +197,11 @@ class Journal(Protocol):
     @property
     def credentials(self) -> Credentials:
         """Return where it is kept how good each credential is, for all workers."""
+        ...
+
+    @property
+    def id_keys(self) -> IdKeys:
+        """Return the fingerprint of each account's `id_key`."""
         ...
 
     @property

@@ -60,6 +60,7 @@ CHECKS = (
     Check("journal.private", journal_checks.private),
     Check("journal.write", journal_checks.write),
     Check("journal.open", journal_checks.open_orders),
+    Check("journal.id_key", journal_checks.id_keys),
     Check("versions", version_checks.versions),
 )
 IDS = tuple(one.id for one in CHECKS)

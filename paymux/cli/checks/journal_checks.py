@@ -202,6 +202,38 @@ async def open_orders(walk: Walk) -> list[Finding]:
     return [warning(check, said, Mend(command=f"paymux{config} recover", then=then))]
 
 
+async def id_keys(walk: Walk) -> list[Finding]:
+    """Compare each account's `id_key` with that of its orders in the journal."""
+    setup = walk.setup
+    path = _file(setup)
+    marks = {name: one for name, one in setup.whole.items() if one.id_fingerprint()}
+    if not marks or not setup.options.get("journal") or (path is not None and not path.exists()):
+        return []
+    check, findings = "journal.id_key", []
+    try:
+        if path is not None and await asyncio.to_thread(is_earlier, path):
+            return [skipped(check, _ALONE)]
+        async with _opened(setup) as book:
+            for account, driver in marks.items():
+                kept = await book.id_keys.kept(account, live=driver.live)
+                findings.append(_compared(setup, account, kept in ("", driver.id_fingerprint())))
+    except (UsageError, OSError, sqlite3.Error):
+        return [skipped(check, _ALONE)]
+    return findings
+
+
+def _compared(setup: Setup, account: str, same: bool) -> Finding:
+    check = "journal.id_key"
+    if same:
+        said = Said("it is that of its orders", "c'est celle de ses commandes")
+        return ok(check, said, account)
+    said = Said(
+        "id_key is another one than that of its orders in the journal: no money is sent",
+        "id_key n'est pas celle de ses commandes du journal : aucun argent ne part",
+    )
+    return problem(check, said, setup.place("id_key", account).enter(account), about=account)
+
+
 @contextlib.asynccontextmanager
 async def _opened(setup: Setup) -> "AsyncIterator[StoredJournal]":
     """Open the journal; at the end its thread is not waited for long, as its disk may hang."""

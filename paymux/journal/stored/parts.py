@@ -6,6 +6,7 @@ from typing import Any
 
 from ..credentials import StoredCredentials
 from ..database import Database, Worker
+from ..id_keys import StoredIdKeys
 from ..tables.notifiers import Notifiers
 from .adoptions import StoredAdoptions
 from .places import StoredPlaces
@@ -41,6 +42,11 @@ class StoredParts:
     def credentials(self) -> StoredCredentials:
         """Return where it is kept how good each credential is."""
         return StoredCredentials(self._writer.do, self._writer.keep)
+
+    @property
+    def id_keys(self) -> StoredIdKeys:
+        """Return the fingerprint of each account's `id_key`."""
+        return StoredIdKeys(self._writer.do, self._writer.read)
 
     @property
     def places(self) -> StoredPlaces:
