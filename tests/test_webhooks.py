@@ -360,17 +360,30 @@ async def test_a_path_that_is_none_of_ours_says_nothing(path: str, method: str) 
         assert (reply.status, reply.body) == (404, b"")
 
 
-@pytest.mark.parametrize("root", ["", "/pay", "/a/b"])
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "get", ""])
 @timeless
-async def test_only_get_and_post_are_messages(method: str, root: str) -> None:
+async def test_a_message_by_put_is_read_like_one_by_post() -> None:
+    """Some providers send their messages by PUT."""
+    shop = Shop()
+    hooks = toy(shop)
+    async with opened(hooks) as pool:
+        path = pool.webhook_url("toy", "order-1").removeprefix(BASE)
+        put = msgspec.structs.replace(push(path=path, id="id-1", status="OK"), method="PUT")
+        status, _, body = await asgi(hooks, put)
+        assert (status, body) == OK
+    assert shop.told == [("order-1", Status.SUCCEEDED)]
+
+
+@pytest.mark.parametrize("root", ["", "/pay", "/a/b"])
+@pytest.mark.parametrize("method", ["PATCH", "DELETE", "OPTIONS", "get", ""])
+@timeless
+async def test_only_get_post_and_put_are_messages(method: str, root: str) -> None:
     """Other methods are 405, wherever the application is mounted."""
     shop = Shop()
     hooks = toy(shop)
     async with opened(hooks) as pool:
         path = root + pool.webhook_url("toy", "order-1").removeprefix(BASE)
         status, headers, _ = await asgi(hooks, WebhookRequest(method=method, path=path))
-        assert (status, headers[b"allow"]) == (405, b"GET, HEAD, POST")
+        assert (status, headers[b"allow"]) == (405, b"GET, HEAD, POST, PUT")
         status, _, body = await asgi(hooks, push(path=path, id="id-1", status="OK"))
         assert (status, body) == OK
         status, _, body = await asgi(

@@ -115,7 +115,7 @@ class Engine(ForkAware):
     def secrets(self, driver: Driver) -> tuple[str, ...]:
         """Return what must never be shown: the account's credentials, and the token in use."""
         account = self.transport.accounts[driver.account]
-        return (*account.secrets, account.tokens.text(driver.account))
+        return (*account.secrets, *account.tokens.texts(driver.account))
 
     def after_fork_in_child(self) -> None:
         """Drop the parent's requests, watches and loop in a forked child; the parent keeps them."""

@@ -76,6 +76,8 @@ What the provider does not have is not overridden. Beside `collect`, `verify` an
 * Where the provider wants a UUID of ours, it is `derived_uuid` (`_ids.py`) of kind and reference
   under the field `id_key: Secret | str = ""`. That is required where `live`, and never changes: the
   pool and `doctor` compare it with that of the journal's orders.
+* Where an account has several logins, each request names its own, `get(…, login="payouts")`:
+  `login` logs in by a name, and `url_of` is its base URL. A driver keeps each token apart.
 * `identity` has the fields that say whose account it is, such as a shortcode: `pool.replace`, which
   changes credentials, changes none of them.
 * `proof(event, known)` returns what a message proves by itself; None: the provider is asked.

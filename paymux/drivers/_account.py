@@ -99,14 +99,18 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         """Return the text of every credential, to remove it from what is logged or kept."""
         return tuple([getattr(self, field).reveal() for field in secret_fields(type(self))])
 
-    def login_id(self) -> str | None:
+    def url_of(self, login: str) -> str:
+        """Return the base URL of the requests of a login, where an account has several."""
+        return self.url
+
+    def login_id(self, login: str = "") -> str | None:
         """Return a digest of where this account logs in, and with what; None: with nothing."""
         own = type(self)
         names = self.login_fields
         if names is None:
             names = (*text_fields(own), *secret_fields(own))
         said = [reveal(getattr(self, name)) for name in names]
-        whole = "\n".join((self.name, self.url, *said))
+        whole = "\n".join((self.name, self.url_of(login), *said, *([login] if login else [])))
         return sha256(whole.encode()).hexdigest() if any(said) else None
 
     def id_fingerprint(self) -> str:

@@ -13,11 +13,11 @@ import msgspec
 from ..errors import NotFound, ProviderError, RateLimited, Rejected, Unsupported
 from ..http import Request, Response, Send, WebhookRequest
 from ..models import Balance, Event, Kind, Method, Order, Payment, Reason, Receipt, Status, Trust
-from ..values.multipart import multipart_fields
-from ..values.parsing import BOM, Unreadable, convert, form_fields, json_fields, row
+from ..values.parsing import row
 from ..values.status_words import StatusWords, agreed_status, log_unproved_success, why
 from ._account import Account, reveal
 from ._facts import Duplicate, Facts, Option, Pace, Token, Verb
+from ._messages import WEBHOOK_BYTES, read_message
 
 __all__ = [
     "WEBHOOK_BYTES",
@@ -40,7 +40,6 @@ _BARE: Mapping[int, type[ProviderError]] = {
     429: RateLimited,
 }
 _UNPAID_ENDS = frozenset({Status.FAILED, Status.CANCELLED, Status.EXPIRED})
-WEBHOOK_BYTES = 64 * 1024  # ten times the largest message of these providers
 _UNSTATED = Facts(deduplicates=False, findable=False, not_found_final_after=None)
 
 
@@ -114,6 +113,15 @@ class Driver(Account, frozen=True, kw_only=True):
     async def token(self, send: Send) -> Token | None:
         """Log in; the token cache calls it once for all callers. None: no token is needed."""
         return None
+
+    @classmethod
+    def logs_in(cls) -> bool:
+        """Return whether requests of this provider need a token."""
+        return cls.token is not Driver.token or cls.login is not Driver.login
+
+    async def login(self, send: Send, name: str) -> Token | None:
+        """Log in for the requests that name this login: `get(…, login="payouts")`."""
+        return await self.token(send)
 
     def authorize(self, request: Request[T], token: str | None) -> Request[T]:
         """Sign a request."""
@@ -280,15 +288,6 @@ class Driver(Account, frozen=True, kw_only=True):
     def message(self, type: type[T], incoming: WebhookRequest) -> T:
         """Read a message's fields as this type, or raise Unreadable.
 
-        They are the query of a GET, the JSON or the form of a POST.
+        They are the query of a GET, the JSON or the form of a POST or PUT.
         """
-        if len(incoming.body) > WEBHOOK_BYTES or len(incoming.query) > WEBHOOK_BYTES:
-            raise Unreadable("larger than 64 KiB")
-        if incoming.method == "GET":
-            return convert(type, form_fields(incoming.query))
-        body, sort = incoming.body.removeprefix(BOM), incoming.headers.get("content-type", "")
-        if body.lstrip()[:1] == b"{":
-            return convert(type, json_fields(body))
-        if sort.lstrip().lower().startswith("multipart/form-data"):
-            return convert(type, multipart_fields(body, sort))
-        return convert(type, form_fields(body.decode("utf-8")))
+        return read_message(type, incoming)

@@ -46,6 +46,7 @@ class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
     largest: int = MAX_BODY_BYTES
     credential: str = ""  # the driver's name of one in the body that must be proved
     known: Mapping[str, str] | None = None
+    login: str = ""  # the driver's name of the login that signs it, where there are several
 
     def __repr__(self) -> str:
         return f"<{self.method} {self.path}>"
@@ -113,12 +114,14 @@ def get(
     accept: tuple[int, ...] = (),
     matches: Callable[[R], bool] | None = None,
     largest: int = MAX_BODY_BYTES,
+    login: str = "",
 ) -> Request[R]:
     """Make a GET request: `at` fills the `{names}` of the path, and the answer is read as `type`.
 
     `largest` is the size limit in bytes of the body of a 200; above it, ResponseTooLarge. If
     `matches` returns False for an answer, or raises `Unreadable` with the reason, it is not an
-    answer to this request.
+    answer to this request. `login` names the one that signs it, of a driver with several
+    (`Driver.login`).
 
     UsageError: a path, query or type that no request can have.
     """
@@ -133,6 +136,7 @@ def get(
         accept=accept,
         matches=matcher_of(matches),
         largest=largest,
+        login=login,
     )
 
 
@@ -151,16 +155,15 @@ def post(
     largest: int = MAX_BODY_BYTES,
     known: Mapping[str, str] | None = None,
     credential: str = "",
+    login: str = "",
 ) -> Request[R]:
     """Make a POST request, with JSON or a form. It moves money unless it says `money=False`.
 
-    `repeatable=True` on money states that the provider deduplicates on our reference. `accept`
-    lists more statuses whose body is an answer. `matches` and `largest` are as for `get`.
-    `known`: what an earlier step told of this order, for a request that moves money: the payment's
-    `provider_reference`, `receipt`, `checkout_url`, and any other name as one of its `ids`. They
-    are durable before this request leaves. A `provider_reference` stays that of the payment.
-    `credential` names one in the body that must be proved (`Driver.credential_id`).
-    UsageError: a path, body or type that no request can have.
+    `repeatable=True` on money: the provider deduplicates on our reference. `accept`: more statuses
+    whose body is an answer. `matches`, `largest` and `login` are as for `get`. `known`: what an
+    earlier step told of this order: the payment's `provider_reference`, which stays, `receipt`,
+    `checkout_url`, and any other name as one of its `ids`; it is durable before this request.
+    `credential`: see `Driver.credential_id`. UsageError: what no request can have.
     """
     path, type, accept, largest, form, money, repeatable = fixed_parts(
         path, type, accept, largest, form, money, repeatable
@@ -180,6 +183,7 @@ def post(
         largest=largest,
         known=None if known is None else known_of(known, money=money),
         credential=credential,
+        login=login,
     )
 
 

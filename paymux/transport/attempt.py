@@ -139,7 +139,8 @@ def outgoing(call: "Call", request: Request[Any]) -> PreparedRequest:
         )
     return PreparedRequest(
         method=signed.method,
-        url=call.account.url + signed.target(),
+        url=(call.driver.url_of(signed.login) if signed.login else call.account.url)
+        + signed.target(),
         headers=headers,
         body=content,
         money=request.money,

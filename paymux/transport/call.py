@@ -5,6 +5,7 @@ No HTTP library is used here.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
@@ -65,6 +66,7 @@ class Call:
         "keep_known",
         "let_out",
         "limiter",
+        "login",
         "loop",
         "moves_money",
         "observed",
@@ -104,6 +106,7 @@ class Call:
         self.reference = reference
         self.signs = verb != "login"
         self._logs_in = self.signs and account.logs_in
+        self.login = ""  # the name of the one that its request uses
         self.token: str | None = None
         self.in_flight: PreparedRequest | None = None
         self._in_doubt = False
@@ -170,7 +173,8 @@ class Call:
             if self.closings != self.transport.closings:
                 raise self.closed()
             if self._logs_in:
-                held = self.account.tokens.held(self.driver.account, self.loop.time())
+                self.login, tokens = request.login, self.account.tokens
+                held = tokens.held(self.driver.account, self.loop.time(), request.login)
                 self.token = held or await self._sign_in(request)
             attempt = await attempted(self, request, tries.number)
             left = attempt.reply is not None or attempt.outgoing.may_have_left
@@ -246,9 +250,10 @@ class Call:
         )
 
     async def _sign_in(self, request: Request[Any]) -> str | None:
-        driver = self.driver
+        driver, name = self.driver, request.login
+        login = partial(self.transport.login, driver, name)
         try:
-            return await self.account.tokens.get(driver, lambda: self.transport.login(driver))
+            return await self.account.tokens.get(driver, login, name)
         except (AuthenticationFailed, RateLimited):
             raise
         except (Unavailable, ProviderError, Unreadable, TimeoutError) as error:
@@ -264,13 +269,13 @@ class Call:
 
         One is enough; but a token of another process may be old already, if that was slow.
         """
-        tokens, account = self.account.tokens, self.driver.account
+        tokens, account, name = self.account.tokens, self.driver.account, self.login
         if self.token is None or tries.renewals >= MAX_RENEWALS:
             return False
-        if tries.renewals and tokens.is_own(account, self.token):
+        if tries.renewals and tokens.is_own(account, self.token, name):
             return False
         tries.renewals += 1
-        tokens.drop(account, self.token)
+        tokens.drop(account, self.token, name)
         return True
 
     async def signed(self, request: Request[Any]) -> PreparedRequest:

@@ -32,12 +32,12 @@ _LOGIN_DIGITS = 4  # of a digest: enough to tell two logins apart, and too few t
 
 
 class _Account:
-    """What this pool knows of an account's shared token."""
+    """What this pool knows of the shared token of an account, or of one of its logins."""
 
-    def __init__(self, driver: Driver, digest: str) -> None:
+    def __init__(self, driver: Driver, name: str, digest: str) -> None:
         self.name = driver.account
         self.digest = digest
-        self.login = digest[:_LOGIN_DIGITS]
+        self.login = digest[:_LOGIN_DIGITS] + name
         self.generation = 0  # the newest that was seen
         self.text = ""  # the token in use
         self.shared = False  # whether it is the token of that generation
@@ -67,15 +67,15 @@ class TokenSharing:
         self._journal_seconds = min(JOURNAL_SECONDS, deadline / 2)
         self._sealer: Sealer | None = None
         self._alone = False  # whether nothing can be sealed here
-        self._accounts: dict[str, _Account] = {}
+        self._accounts: dict[tuple[str, str], _Account] = {}
 
-    async def obtain(self, driver: Driver, login: Login, refused: str | None) -> Landed:
+    async def obtain(self, driver: Driver, name: str, login: Login, refused: str | None) -> Landed:
         """Return the newest token of an account; log in if there is none that is newer than ours.
 
         `refused`: the token that the provider has refused. If the journal cannot be used, this is a
         login of our own, which is offered to the others when it can.
         """
-        one, sealer = self._account(driver), self._opener()
+        one, sealer = self._account(driver, name), self._opener()
         if one is None or sealer is None:
             return await logged_in(login)
         while True:
@@ -94,10 +94,10 @@ class TokenSharing:
                 return landed
             # It was late: while this process was paused, another one has logged in.
 
-    def _account(self, driver: Driver) -> _Account | None:
-        one = self._accounts.get(driver.account)
-        if one is None and (digest := driver.login_id()) is not None:
-            one = self._accounts[driver.account] = _Account(driver, digest)
+    def _account(self, driver: Driver, name: str) -> _Account | None:
+        one = self._accounts.get((driver.account, name))
+        if one is None and (digest := driver.login_id(name)) is not None:
+            one = self._accounts[driver.account, name] = _Account(driver, name, digest)
         return one
 
     def _opener(self) -> Sealer | None:

@@ -67,7 +67,7 @@ class _Entry:
 
 
 class TokenCache:
-    """Access tokens by account.
+    """Access tokens by account, and by login where an account has several.
 
     Logins belong to the cache: cancelling a caller does not cancel a login that others wait for.
     """
@@ -75,29 +75,29 @@ class TokenCache:
     def __init__(self, deadline: float, sharing: "TokenSharing | None" = None) -> None:
         self._deadline = deadline
         self._sharing = sharing  # with the other processes
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[tuple[str, str], _Entry] = {}
 
-    def held(self, account: str, now: float) -> str | None:
+    def held(self, account: str, now: float, name: str = "") -> str | None:
         """Return a token that is valid `now`, and need not be renewed yet; None: call `get`."""
-        entry = self._entries.get(account)
+        entry = self._entries.get((account, name))
         if entry is None or not entry.good or time.time() >= entry.wall:
             return None
         return entry.text if now < entry.refresh else None
 
-    def text(self, account: str) -> str:
-        """Return the held token, valid or not, to remove it from what is shown."""
-        entry = self._entries.get(account)
-        return (entry and entry.text) or ""
+    def texts(self, account: str) -> tuple[str, ...]:
+        """Return the held tokens, valid or not, to remove them from what is shown."""
+        held = [entry.text for (owner, _), entry in self._entries.items() if owner == account]
+        return tuple(filter(None, held))
 
-    async def get(self, driver: Driver, login: Login) -> str | None:
-        """Return a valid token; log in if there is none.
+    async def get(self, driver: Driver, login: Login, name: str = "") -> str | None:
+        """Return a valid token of the login of this name; log in if there is none.
 
         None: this account needs no token.
         """
         loop = asyncio.get_running_loop()
-        entry = self._entries.get(driver.account)
+        entry = self._entries.get((driver.account, name))
         if entry is None:
-            entry = self._entries[driver.account] = _Entry(loop)
+            entry = self._entries[driver.account, name] = _Entry(loop)
         elif entry.loop is not loop:
             # One loop after another: a token outlives its loop; a login and its waiters do not.
             entry.loop, entry.login, entry.waiters, entry.failed_until = loop, None, {}, 0.0
@@ -106,12 +106,12 @@ class TokenCache:
         # token expires when either one says so.
         if entry.good and now < entry.expires and time.time() < entry.wall:
             if now >= entry.refresh and entry.login is None and now >= entry.failed_until:
-                self._start(entry, driver, login)
+                self._start(entry, driver, name, login)
             return entry.text
         if entry.login is None:
             if entry.error is not None and now < entry.failed_until:
                 raise _own(entry.error)
-            self._start(entry, driver, login)
+            self._start(entry, driver, name, login)
         waiter: asyncio.Future[BaseException | str | None] = loop.create_future()
         entry.waiters[waiter] = None
         try:
@@ -122,17 +122,17 @@ class TokenCache:
             raise _own(landed)
         return landed
 
-    def is_own(self, account: str, text: str) -> bool:
+    def is_own(self, account: str, text: str, name: str = "") -> bool:
         """Return whether this token comes from a login of this pool, and not of another process."""
-        entry = self._entries.get(account)
+        entry = self._entries.get((account, name))
         return self._sharing is None or (entry is not None and entry.text == text and entry.own)
 
-    def drop(self, account: str, text: str) -> None:
+    def drop(self, account: str, text: str, name: str = "") -> None:
         """Drop this token, unless it has already been replaced.
 
         So 50 "stale" answers cost one login.
         """
-        entry = self._entries.get(account)
+        entry = self._entries.get((account, name))
         if entry is not None and entry.text == text:
             entry.text, entry.good, entry.refused = None, False, text
 
@@ -146,15 +146,18 @@ class TokenCache:
             login.cancel()
         await asyncio.gather(*logins, return_exceptions=True)
 
-    def _start(self, entry: _Entry, driver: Driver, login: Login) -> None:
-        entry.login = entry.loop.create_task(self._bounded(driver, login, entry.refused))
+    def _start(self, entry: _Entry, driver: Driver, name: str, login: Login) -> None:
+        bounded = self._bounded(driver, name, login, entry.refused)
+        entry.login = entry.loop.create_task(bounded)
         entry.login.add_done_callback(partial(self._landed, entry, driver))
 
-    async def _bounded(self, driver: Driver, login: Login, refused: str | None) -> Landed:
+    async def _bounded(
+        self, driver: Driver, name: str, login: Login, refused: str | None
+    ) -> Landed:
         async with asyncio.timeout(self._deadline):
             if self._sharing is None:
                 return await logged_in(login)
-            return await self._sharing.obtain(driver, login, refused)
+            return await self._sharing.obtain(driver, name, login, refused)
 
     def _landed(self, entry: _Entry, driver: Driver, login: asyncio.Task[Landed]) -> None:
         error: BaseException | None

@@ -86,7 +86,7 @@ class Transport:
             limiter=self.shared_limits.add(Limiter(driver.account, driver.limits)),
             secrets=driver.secrets(),
             url=driver.url,
-            logs_in=type(driver).token is not Driver.token,
+            logs_in=driver.logs_in(),
             proves=type(driver).credential_id is not Driver.credential_id,
             tokens=self.tokens,
         )
@@ -115,7 +115,7 @@ class Transport:
         if not signs_alike:
             self._replaced_tokens.add(tokens)
         # An answer or a message may still echo what was in use before.
-        known = (*driver.secrets(), before.tokens.text(name), *before.secrets)
+        known = (*driver.secrets(), *before.tokens.texts(name), *before.secrets)
         secrets = tuple(dict.fromkeys(filter(None, known)))[:MAX_SECRETS]
         account = before._replace(secrets=secrets, tokens=tokens)
         self.accounts = {**self.accounts, name: account}
@@ -163,12 +163,12 @@ class Transport:
         if self._guard is not None or (payment.kind != "collect" and proves):
             await self.guard.heard(payment)
 
-    async def login(self, driver: Driver) -> Token | None:
+    async def login(self, driver: Driver, name: str) -> Token | None:
         """Log in, once for all callers that wait."""
         call = Call(self, driver, "login", self._deadline)
         if self._observers is not None:
-            return await self._observers.perform(call, partial(driver.token, call))
-        return await driver.token(call)
+            return await self._observers.perform(call, partial(driver.login, call, name))
+        return await driver.login(call, name)
 
     async def reserve_slot(self, call: Call, seconds: float) -> None:
         """Wait for a slot for a verb's first request; its deadline of `seconds` begins with it."""

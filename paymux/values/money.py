@@ -8,7 +8,11 @@ from ..errors import UsageError
 from ..primitives import coerce
 
 # Decimals in ISO 4217, for the currencies of the drivers.
-DECIMALS: Mapping[str, int] = {"XAF": 0, "XOF": 0, "GNF": 0, "KES": 2, "CDF": 2, "USD": 2}
+DECIMALS: Mapping[str, int] = {
+    "XAF": 0, "XOF": 0, "GNF": 0, "UGX": 0, "RWF": 0,
+    "CDF": 2, "EUR": 2, "GHS": 2, "KES": 2, "LRD": 2, "NGN": 2, "SSP": 2, "SZL": 2, "USD": 2,
+    "ZAR": 2, "ZMW": 2,
+}  # fmt: skip
 # The countries of a currency, ISO 3166; the two CFA francs belong to monetary unions.
 COUNTRIES: Mapping[str, frozenset[str]] = {
     "XAF": frozenset({"CF", "CG", "CM", "GA", "GQ", "TD"}),
@@ -16,6 +20,15 @@ COUNTRIES: Mapping[str, frozenset[str]] = {
     "GNF": frozenset({"GN"}),
     "KES": frozenset({"KE"}),
     "CDF": frozenset({"CD"}),
+    "UGX": frozenset({"UG"}),
+    "RWF": frozenset({"RW"}),
+    "GHS": frozenset({"GH"}),
+    "LRD": frozenset({"LR"}),
+    "NGN": frozenset({"NG"}),
+    "SSP": frozenset({"SS"}),
+    "SZL": frozenset({"SZ"}),
+    "ZAR": frozenset({"ZA"}),
+    "ZMW": frozenset({"ZM"}),
 }
 
 _TEXT = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,4})?", re.ASCII)

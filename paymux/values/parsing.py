@@ -73,6 +73,8 @@ def decode(type: type[T], body: bytes) -> T:
             raise RecursionError(f"nested deeper than {MAX_DEPTH}")
         return reader.decode(body.removeprefix(BOM))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        if not body and type is Empty:
+            return reader.decode(b"{}")
         raise Unreadable(why(error) if body else "an empty body") from None
 
 
@@ -222,6 +224,10 @@ class ProviderData(msgspec.Struct, frozen=True):
             else:
                 plain = text(value)
             force_setattr(self, name, plain)
+
+
+class Empty(ProviderData, frozen=True):
+    """An answer of a status alone: without a body, or an object of which nothing is read."""
 
 
 # by type: the name and the place of each field that is a Text

@@ -180,8 +180,9 @@ class Webhooks:
             route = urls.read(incoming, accounts, None)
         except BadWebhook:
             return Response(status=404)
-        if incoming.method not in ("GET", "HEAD", "POST"):
-            return Response(status=405, headers={"allow": "GET, HEAD, POST"})
+        # Some providers send each message by PUT.
+        if incoming.method not in ("GET", "HEAD", "POST", "PUT"):
+            return Response(status=405, headers={"allow": "GET, HEAD, POST, PUT"})
         account = route.account
         if not self._allowlist.allow(account, incoming):
             self._say(f"{account}: a message came from an address that is not one of its senders'")

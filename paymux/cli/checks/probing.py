@@ -202,5 +202,5 @@ def _unasked(fact: Fact, why: str) -> Probed:
 def requests_of(fact: Fact, driver: Driver) -> int:
     """Return how many requests a fact needs at most, logins among them."""
     pools = 1 + sum(isinstance(step, Call) and step.again for step in fact.steps)
-    logs_in = type(driver).token is not Driver.token
+    logs_in = driver.logs_in()
     return len(fact.steps) + fact.more + (pools if logs_in else 0)
