@@ -50,6 +50,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     bearer: bool = False
     # Each POST makes a page of its own, which charges no payer: it may be repeated.
     repeats: bool = False
+    # Requests of money that are sent again within their verb, as the provider's page orders it: it
+    # has one order for all of them. "POST /v1/transfers/", as in `opens`.
+    resends: frozenset[str] = frozenset()
     # How money is throttled is documented, or the request may be repeated anyway.
     throttles: bool = True
     signs: bool = False  # a message can be told from a forged one

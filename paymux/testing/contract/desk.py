@@ -154,7 +154,7 @@ class Desk:
 
     async def unknown(self, match: str, ask: Callable[[], Awaitable[Payment]]) -> Payment:
         """Lose the answers to a money request, and return the payment of the OutcomeUnknown."""
-        self.fault(match, Fault.DROP_AFTER, times=ATTEMPTS if self.case.repeats else 1)
+        self.fault(match, Fault.DROP_AFTER, times=self.tries(match))
         with pytest.raises(OutcomeUnknown) as caught:
             await ask()
         return caught.value.payment
@@ -162,6 +162,11 @@ class Desk:
     def fault(self, match: str, kind: Fault, *, times: int = 1, **how: Any) -> None:
         """Plan trouble at this provider."""
         self.sim.fault(self.name, match, kind=kind, times=times, **how)
+
+    def tries(self, match: str) -> int:
+        """Return how often a money request is sent if no answer to it comes."""
+        again = match in self.case.resends or (self.case.repeats and match == self.case.opens)
+        return ATTEMPTS if again else 1
 
     def settle(self, payment: Payment, status: Status, **how: Any) -> None:
         """Let the payer decide."""

@@ -46,7 +46,7 @@ async def _troubles(desk: Desk, payment: Payment) -> list[BaseException | None]:
         for match in (desk.case.opens, desk.case.looks):
             number += 1
             order = match == desk.case.opens
-            once = order and kind is not Fault.STALE_TOKEN and not desk.case.repeats
+            once = order and kind is not Fault.STALE_TOKEN and desk.tries(match) == 1
             desk.fault(match, kind, times=1 if once else ATTEMPTS, retry_after=3600)
             verb = desk.collect(str(number)) if order else desk.pool.verify(payment)
             errors.append(await _caught(verb))
@@ -97,7 +97,7 @@ async def _outgoing(desk: Desk, paid: Payment) -> tuple[list[Payment], list[Base
     errors: list[BaseException | None] = []
     for number, (payee, request) in enumerate(desk.case.payouts):
         payments.append(await desk.payout(payee, f"wage-{number}"))
-        desk.fault(request, Fault.DROP_AFTER)
+        desk.fault(request, Fault.DROP_AFTER, times=desk.tries(request))
         lost = await _caught(desk.payout(payee, f"wage-lost-{number}"))
         errors.append(lost)
         payments += [lost.payment] if isinstance(lost, OutcomeUnknown) else []

@@ -126,7 +126,7 @@ class RefusalPromises(Promises):
             desk.fault(desk.case.opens, Fault.THROTTLE, retry_after=3600)
             began = asyncio.get_running_loop().time()
             # If no throttling is documented, the refusal proves nothing, and does not fit either.
-            sure = desk.case.throttles and not desk.case.repeats
+            sure = desk.case.throttles and desk.tries(desk.case.opens) == 1
             with pytest.raises(RateLimited if sure else OutcomeUnknown):
                 await desk.collect()
             assert asyncio.get_running_loop().time() - began < 1
@@ -141,7 +141,7 @@ class RefusalPromises(Promises):
     ) -> None:
         """A page, a redirect, a 5xx or half an answer proves nothing of money, processed or not."""
         async with self.desk() as desk:
-            times = ATTEMPTS if desk.case.repeats else 1
+            times = desk.tries(desk.case.opens)
             desk.fault(desk.case.opens, kind, status=status, times=times, processed=processed)
             with pytest.raises(OutcomeUnknown) as caught:
                 await desk.collect()
