@@ -80,6 +80,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     payouts: tuple[tuple[str, str], ...] = ()
     no_funds: Mapping[str, Any] = {}  # attributes of the simulator with which it has no money
     refund: str = ""  # the request for a refund
+    refunds_one_by_one: bool = False  # of a payment: the next one only after the last has ended
     words: Shape
     pages: tuple[Shape, ...] = ()  # of the provider's other APIs, whose answers have other forms
 

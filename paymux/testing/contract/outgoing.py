@@ -190,6 +190,9 @@ class OutgoingPromises(Promises):
             part, rest = (ASKED, ASKED) if desk.case.by_message else (Decimal(400), Decimal(300))
             back = await desk.pool.refund(paid, amount=part, reference="204207", reason="damaged")
             assert (back.status, back.kind, back.amount) == (Status.PENDING, "refund", part)
+            if desk.case.refunds_one_by_one:
+                back = await desk.paid(back)
+                assert (back.status, back.kind) == (Status.SUCCEEDED, "refund")
             tries = desk.tries(desk.case.refund)
             desk.fault(desk.case.refund, Fault.DROP_AFTER, times=tries)
             with pytest.raises(OutcomeUnknown) as caught:

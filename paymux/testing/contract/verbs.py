@@ -205,7 +205,9 @@ class VerbPromises(Promises):
                 receipt = await desk.pool.receipt(payment)
                 assert (receipt.amount, receipt.status) == (ASKED, Status.SUCCEEDED)
             if desk.driver.can("methods"):
-                assert [method.enabled for method in await desk.pool.methods(desk.name)] == [True]
+                enabled = [method.enabled for method in await desk.pool.methods(desk.name)]
+                assert enabled
+                assert all(enabled)
             if desk.case.verifies_alone:
                 alone = await desk.pool.verify(desk.name, payment.provider_reference or "")
                 assert alone.status is Status.SUCCEEDED
