@@ -66,6 +66,7 @@ changes:
 from ..values.received import MAX_HEADERS, WebhookRequest, checked_webhook_request, received_text
 from .connection import (
     Connection,
+    NoBody,
     NoWebSocket,
     PreparedRequest,
     Response,
@@ -92,6 +93,7 @@ __all__ = [
     "MAX_HEADERS",
     "MAX_PAGE_BYTES",
     "Connection",
+    "NoBody",
     "NoWebSocket",
     "PreparedRequest",
     "Question",
