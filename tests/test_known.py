@@ -96,6 +96,17 @@ async def test_a_lost_second_answer_leaves_the_ids_of_the_first(
         assert (await pool.watch(lost)).status is Status.SUCCEEDED
 
 
+@timeless
+async def test_a_first_step_that_fails_proves_that_no_money_left() -> None:
+    """It is NotSent, as whoever pays out catches it, and the same payout may be asked for again."""
+    lost = [TransportError("cut off")] * 9
+    wire = Wire(Desk(invoice=lost, submit=answer(id="t-1", status="WAIT")))
+    async with Pool(Steps(), connection=wire) as pool:
+        with pytest.raises(NotSent):
+            await pool.payout("steps", **WAGE)
+    assert not any(one.url.endswith("/submit") for one in wire.seen)
+
+
 @FIRSTS
 async def test_the_journal_has_the_ids_before_the_second_step_leaves(
     tmp_path: Path, first: Literal["money", "look-up"]

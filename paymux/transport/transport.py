@@ -248,8 +248,9 @@ def _ended(call: Call, error: Exception) -> Exception:
             if money
             else Unavailable(f"{call}: too late")
         )
-    return (
-        Unavailable(f"{call}: {call.response.scrub(str(error))}")
-        if isinstance(error, Unreadable)
-        else error
-    )
+    if isinstance(error, Unreadable):
+        error = Unavailable(f"{call}: {call.response.scrub(str(error))}")
+    if call.pending is not None and isinstance(error, Unavailable):
+        # A first request, which moves no money, failed: the one that does never left.
+        return NotSent(f"{call}: {call.response.scrub(str(error))}")
+    return error
