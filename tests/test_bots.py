@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
@@ -125,8 +126,9 @@ class Bot:
             reference="never-sent",
             amount=Decimal(5000),
             currency="XAF",
-            metadata={"external_user": note},
         )
+        with contextlib.closing(sqlite3.connect(self.directory / "chats.db")) as chats, chats:
+            chats.execute("INSERT INTO chats VALUES (?, ?)", ("never-sent", note))
         journal = SqliteJournal(self.directory / "bot.db")
         assert await journal.intend(order, "digest") is None
         await journal.aclose()

@@ -1,14 +1,18 @@
 """What the three bots share: it knows payments, and no chat library.
 
 A bot passes an `edit` function, which follows its library's rules: an edit that changes nothing is
-no error, and an edit that comes too soon waits. An order is journaled before it is sent, with the
-message to edit in its metadata; a Notifier reports each end, also after the bot was killed.
+no error, and an edit that comes too soon waits. The message to edit is written down, and the order
+is journaled, before it is sent; a Notifier reports each end, also after the bot was killed.
 
 The account is PAYMUX_CAMPAY__DRIVER=campay with the driver's fields (PAYMUX_CAMPAY__USERNAME …);
-PAYMUX_JOURNAL is a file such as bot.db.
+PAYMUX_JOURNAL is a file such as bot.db. BOT_ACCOUNT names another account, and BOT_CURRENCY its
+currency; BOT_URL is where a provider's page leads back to, and BOT_CHATS a file for the messages.
 """
 
+import os
+import sqlite3
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from paymux import (
     DuplicateReference,
@@ -21,6 +25,9 @@ from paymux import (
     Status,
 )
 
+ACCOUNT, CURRENCY = os.environ.get("BOT_ACCOUNT", "campay"), os.environ.get("BOT_CURRENCY", "XAF")
+BACK = os.environ.get("BOT_URL", "https://telegram.org")
+PAGE = {"description": "To our bot", "return_url": BACK, "cancel_url": BACK}  # of some providers
 ASKED = {"en": "Confirm on your phone.", "fr": "Confirmez sur votre téléphone."}
 UNKNOWN = {
     "en": "We do not know yet: do not pay again.",
@@ -37,6 +44,11 @@ class Till:
         self.edit = edit
         self.quiet: set[str] = set()
         self.notifier = Notifier(self.pay, self.ended)
+        # Not in `metadata`, which not every provider takes.
+        self.chats = sqlite3.connect(os.environ.get("BOT_CHATS", "chats.db"), isolation_level=None)
+        self.chats.execute(
+            "CREATE TABLE IF NOT EXISTS chats (reference TEXT PRIMARY KEY, note TEXT)"
+        )
 
     async def charge(
         self, reference: str, amount: str, payer: str, language: str, *where: int
@@ -45,17 +57,23 @@ class Till:
         language = "fr" if language.startswith("fr") else "en"
         user, chat, message = map(str, where)
         self.quiet.discard(user)
+        # A message that came twice is one order, and its end is told in the first answer.
+        note = f"{language} {user} {chat} {message}"
+        noted = self.chats.execute("INSERT OR IGNORE INTO chats VALUES (?, ?)", (reference, note))
+        takes = self.pay.drivers[ACCOUNT].takes
+        page: dict[str, Any] = {name: text for name, text in PAGE.items() if name in takes}
         try:
-            await self.pay.collect(
-                "campay",
+            payment = await self.pay.collect(
+                ACCOUNT,
                 amount=amount,
-                currency="XAF",
-                payer=payer,
+                currency=CURRENCY,
+                payer=payer or None,
                 reference=reference,
-                metadata={"external_user": f"{language} {user} {chat} {message}"},
+                **page,
             )
-            text = ASKED[language]
-        # or this message came twice, and the first is being answered
+            text = payment.checkout_url or ASKED[language]
+            if not noted.rowcount:  # this message came twice
+                text = UNKNOWN[language]
         except (OutcomeUnknown, DuplicateReference):
             text = UNKNOWN[language]
         except PaymuxError as error:
@@ -64,7 +82,13 @@ class Till:
 
     async def ended(self, payment: Payment) -> None:
         """Show the end of a payment: called at least once for each, also after a restart."""
-        language, user, chat, message = payment.metadata["external_user"].split()
+        known = self.chats.execute(
+            "SELECT note FROM chats WHERE reference = ?", (payment.reference,)
+        )
+        note = known.fetchone()
+        if note is None:  # an order of another program
+            return
+        language, user, chat, message = note[0].split()
         paid = payment.kind == "collect" and payment.status is Status.SUCCEEDED
         text = PAID[language] if paid else (payment.reason or Reason.OTHER).text(language)
         if user not in self.quiet:
@@ -85,3 +109,4 @@ class Till:
         """Stop."""
         await self.notifier.aclose()
         await self.pay.aclose()
+        self.chats.close()
