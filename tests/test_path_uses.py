@@ -47,6 +47,13 @@ class Whole(Keyless, frozen=True, kw_only=True):
     refund_takes: ClassVar[frozenset[Option]] = frozenset({"webhook_url"})
 
 
+class Short(Whole, frozen=True, kw_only=True):
+    """A toy whose provider has too little room for the URL of an order."""
+
+    name = "short"
+    short_callbacks = True
+
+
 async def _sent(monkeypatch: pytest.MonkeyPatch, driver: type[Keyless], **more: Any) -> list[Order]:
     """Make an order of each kind; return them as the driver got them."""
     sent: list[Order] = []
@@ -88,6 +95,20 @@ async def test_an_order_has_no_path_that_its_driver_does_not_take(
         (None, None),
         (None, None),
     ]
+
+
+@timeless
+async def test_an_order_has_the_accounts_path_where_its_own_does_not_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A provider with a short field gets the account's URL, in each order and without a time-out's.
+
+    A URL that the caller gives is sent all the same.
+    """
+    url = URLS.url("keyless")
+    sent = await _sent(monkeypatch, Short, **HOOKS)
+    assert [(order.webhook_url, order.timeout_url) for order in sent] == [(url, None)] * 3
+    assert [order.webhook_url for order in await _sent(monkeypatch, Short)] == [OWN] * 3
 
 
 @timeless

@@ -135,11 +135,14 @@ class CallbackUrls:
         """Return the callback URL to send with an order, and that of its queue's time-out.
 
         None: the provider takes none, or there is no base. Only payouts and refunds wait in a
-        queue. A URL that the caller gave is for both.
+        queue. A URL that the caller gave is for both. Where an order's own does not fit, it is the
+        account's.
         """
         timeout = _TIMEOUTS.get(kind)
         if given is not None or self.base is None or "webhook_url" not in options_of(driver, kind):
             return given, given if timeout else None
+        if driver.short_callbacks:
+            return self.url(driver.account), None
         url = self.url(driver.account, reference, kind)
         return url, timeout and self.url(driver.account, reference, timeout)
 

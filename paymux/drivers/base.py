@@ -73,6 +73,8 @@ class Driver(Account, frozen=True, kw_only=True):
     callback_words_to_avoid: ClassVar[tuple[str, ...]] = ()
     # Whether it sends a message again that was not answered with 2xx; unknown: False.
     redelivers: ClassVar[bool] = False
+    # Its field for a callback URL is too short for an order's own: it gets the account's.
+    short_callbacks: ClassVar[bool] = False
     probes: ClassVar[bool] = False  # it tests a callback URL with an empty message, a ping
     adopting: ClassVar[bool] = False  # payments without an order, once proved (models/kinds.py)
 
