@@ -458,6 +458,7 @@ async def test_details_about_a_credential_field_stay_readable(details: Any) -> N
         '{"consumer_secret" : "abc123"}',
         '{"PAYDUNYA-MASTER-KEY": "abc123"}',
         '{"access_token": "abc123"}',
+        '{"notify_token":"abc123"}',
     ],
 )
 def test_a_credential_is_hidden_by_its_fields_name(body: str) -> None:

@@ -17,7 +17,7 @@ MAX_DEPTH = 32  # levels of a provider's details; one level is usual
 # Field names of credentials and signatures at the providers, and of a payer's PIN, in any kind of
 # body.
 _SENSITIVE = (
-    "password|passkey|signature|hash|x-token|api_?key|secret|consumer_?secret|security_?credential|"
+    "password|passkey|signature|hash|x-token|notify_token|api_?key|secret|consumer_?secret|security_?credential|"
     "private_?key|public_?key|master[_-]?key|authorization|access_?token|pin"
 )
 # one of these is in each
@@ -26,6 +26,7 @@ _WORDS = (
     "sign",
     "hash",
     "x-token",
+    "notify_token",
     "access",
     "key",
     "secret",
