@@ -57,6 +57,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     throttles: bool = True
     signs: bool = False  # a message can be told from a forged one
     signs_body: bool = False  # all that a message says: its trust is Trust.BODY
+    # A message bears a token that only its order has: a forged one is told where that is known.
+    seals: bool = False
     # Secret fields with which the simulator signs its messages: it reads them in its
     # `credentials`, or in attributes of these names.
     signs_with: tuple[str, ...] = ()
@@ -78,6 +80,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     by_message: bool = False
     # A payee of each way to pay out, and the request that pays it.
     payouts: tuple[tuple[str, str], ...] = ()
+    # The options of a payout to each payee that needs some, such as its network.
+    payout_options: Mapping[str, Mapping[str, Any]] = {}
     no_funds: Mapping[str, Any] = {}  # attributes of the simulator with which it has no money
     refund: str = ""  # the request for a refund
     refunds_one_by_one: bool = False  # of a payment: the next one only after the last has ended

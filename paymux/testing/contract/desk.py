@@ -121,14 +121,18 @@ class Desk:
         """Pay out 500 units, to the first payee of the case if none is named."""
         currency, payee = self.case.order["currency"], payee or self.case.payouts[0][0]
         return await self.pool.payout(
-            self.name, amount=500, currency=currency, payee=payee, reference=reference
+            self.name,
+            amount=500,
+            currency=currency,
+            payee=payee,
+            reference=reference,
+            **self.case.payout_options.get(payee, {}),
         )
 
     def orders(self, kind: Kind) -> list[Order]:
         """Return an order for each operation of a kind, as the pool gives it to the driver."""
         given: dict[str, Any] = {**self.case.order}
         currency, parties = given.pop("currency"), [given.pop("payer", None)]
-        options: Any = given if kind == "collect" else {}
         if kind != "collect":
             parties = [payee for payee, _ in self.case.payouts] if kind == "payout" else [None]
         urls = self.pool.internals.callback_urls
@@ -143,10 +147,13 @@ class Desk:
                 party=party,
                 webhook_url=url,
                 timeout_url=timeout_url,
-                options=options,
+                options=self._options(kind, party, given),
             )
             for party in parties
         ]
+
+    def _options(self, kind: Kind, party: str | None, given: dict[str, Any]) -> Any:
+        return given if kind == "collect" else self.case.payout_options.get(party or "", {})
 
     async def end(self, payment: Payment) -> Payment:
         """Watch a payment to its end, for 100 seconds."""

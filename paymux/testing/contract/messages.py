@@ -78,7 +78,10 @@ class MessagePromises(Promises):
     @only(hears)
     @in_virtual_time
     async def test_a_forged_message_is_refused_or_found_out(self) -> None:
-        """A false success is BadWebhook where the provider signs, and else the truth is found."""
+        """A false success is BadWebhook where the provider signs, and else the truth is found.
+
+        One without the token that its order has is a Mismatch.
+        """
         async with self.desk() as desk:
             payment = await desk.collect()
             desk.fault("", Fault.WEBHOOK_FORGED)
@@ -94,6 +97,10 @@ class MessagePromises(Promises):
                 return
             event = desk.pool.webhook(forged)
             assert event.trust is Trust.NOTHING
+            if desk.case.seals:
+                with pytest.raises(Mismatch):
+                    await desk.pool.confirm(event, expected=payment)
+                return
             assert (await desk.pool.confirm(event, expected=payment)).status is Status.FAILED
 
     @only(hears)

@@ -92,5 +92,5 @@ def logs_in(contract: type[Promises]) -> bool:
 
 
 def shows_page(contract: type[Promises]) -> bool:
-    """Return whether an order opens a page, from which the payer comes back."""
-    return "return_url" in contract.case.order
+    """Return whether an order opens a page, from which the payer comes back with ids."""
+    return "return_url" in contract.case.order and contract.driver.can("returned")
