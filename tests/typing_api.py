@@ -19,6 +19,7 @@ from paymux import (
     Balance,
     CamPay,
     CinetPay,
+    CinetPayV1,
     Customer,
     Event,
     Health,
@@ -72,6 +73,7 @@ def drivers() -> Pool:
         CamPay(username="shop", password="…", webhook_key="…", live=True),
         CamPay(account="second", access_token=os.environ["CAMPAY"], dialect="summary"),
         CinetPay(apikey="…", site_id="…", secret_key="…", live=True),
+        CinetPayV1(api_key="…", api_password="…", country="CI"),
         Intram(public_key="…", private_key="…", secret="…", store={"name": "Shop"}),
         Mpesa(
             account="kenya", consumer_key="…", consumer_secret="…", shortcode="174379", passkey="…"

@@ -6,7 +6,7 @@ The last digit of the payer's number, written `…` here, decides what a simulat
 |---|---|---|
 | CamPay | `23767777777…` and `23769999999…` | 7 and 9 |
 | M-Pesa and the M-Pesa gateway | `25470837414…` | 9 |
-| CinetPay (if `payer=` is given) | `225070000000…` | 7 |
+| CinetPay, both APIs (if `payer=` is given) | `225070000000…` | 7 |
 | PayDunya (if `payer=` is given) | `22177000000…` | 7 |
 
 The other last digits: 0 declines, 1 has too little money, 2 cancels, 3 lets it expire, 4 never

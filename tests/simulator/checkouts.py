@@ -49,6 +49,31 @@ async def cinetpay(sim: Simulator, texts: Texts, more: Mapping[str, Any]) -> Any
     return told(said)["data"]["payment_url"]
 
 
+async def cinetpay_v1(sim: Simulator, texts: Texts, more: Mapping[str, Any]) -> Any:
+    """Open a payment at CinetPay's API of 2026."""
+    agent = {"user-agent": "shop"}
+    keys = {"api_key": "simulator", "api_password": "simulator"}
+    entered = told(await ask(sim, "POST", "/cinetpay_v1/v1/oauth/login", keys, headers=agent))
+    headers = {**agent, "authorization": f"Bearer {entered['access_token']}"}
+    order = {
+        "currency": "XOF",
+        "merchant_transaction_id": f"ORDER-{len(sim.ledger)}",
+        "amount": 5000,
+        "lang": "fr",
+        "designation": texts.description,
+        "client_email": "awa@example.com",
+        "client_first_name": "Awa",
+        "client_last_name": "Kone",
+        "success_url": texts.success,
+        "failed_url": texts.failure,
+        "notify_url": "http://127.0.0.1:9/notify",
+        **more,
+    }
+    sim.cinetpay_v1.shop = texts.shop
+    said = await ask(sim, "POST", "/cinetpay_v1/v1/payment", order, headers=headers)
+    return told(said)["payment_url"]
+
+
 async def paydunya(sim: Simulator, texts: Texts, more: Mapping[str, Any]) -> Any:
     """Open an invoice at PayDunya."""
     keys = {
@@ -95,6 +120,7 @@ async def campay(sim: Simulator, texts: Texts, more: Mapping[str, Any]) -> Any:
 
 OPENERS: Mapping[str, Callable[[Simulator, Texts, Mapping[str, Any]], Awaitable[Any]]] = {
     "cinetpay": cinetpay,
+    "cinetpay_v1": cinetpay_v1,
     "paydunya": paydunya,
     "intram": intram,
     "campay": campay,
