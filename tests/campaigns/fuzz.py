@@ -24,7 +24,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import msgspec
 
-from paymux import BadWebhook, Event, Pool, WebhookRequest
+from paymux import BadWebhook, Customer, Event, Pool, WebhookRequest
 from paymux.drivers import names
 from paymux.drivers._pushed import Pushed
 from paymux.drivers.base import WEBHOOK_BYTES
@@ -123,8 +123,10 @@ class Desk:
     async def _order(self) -> None:
         """Pay one order, and keep its message in every form."""
         provider: Any = self.sim.providers[self.name]
-        wanted = {"description": "Data bundle", "return_url": "https://shop.example/back"}
+        wanted: dict[str, Any] = {"description": "Data bundle"}
+        wanted |= {"return_url": "https://shop.example/back"}
         wanted |= {"cancel_url": "https://shop.example/left"}
+        wanted |= {"customer": Customer(name="Ada", surname="Lovelace", email="ada@example.com")}
         self.sim.on_webhook(lambda _: None)
         payment = await self.pool.collect(
             self.name,
@@ -132,7 +134,7 @@ class Desk:
             currency="XOF" if "XOF" in self.driver.currencies else min(self.driver.currencies),
             reference="104207",
             payer=None if self.driver.payer == "none" else next(iter(provider.numbers)),
-            **{field: text for field, text in wanted.items() if field in self.driver.takes},  # type: ignore[arg-type]
+            **{field: text for field, text in wanted.items() if field in self.driver.takes},
         )
         [entry] = self.sim.settle(payment.provider_reference or "", Status.SUCCEEDED)
         attribute, shapes = SHAPES.get(self.name, ("", ("",)))

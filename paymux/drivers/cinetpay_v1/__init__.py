@@ -60,7 +60,8 @@ class CinetPayV1(Driver, frozen=True, kw_only=True):
     """An account at CinetPay's API of 2026: its key and password, of one country.
 
     To set it up: CinetPay's dashboard gives a key and a password for each country, `sk_test_…` for
-    the sandbox and `sk_live_…` with `live=True`; each is an account of its own here. Nothing is
+    the sandbox and `sk_live_…` with `live=True`; each is an account of its own here, such as
+    `CinetPayV1(api_key="…", api_password="…", country="CI")`. Nothing is
     registered: the callback URL of the account goes with every order, so `webhook_base` is at most
     85 characters long. An account of the older Checkout API (apikey and site_id) is a `CinetPay`.
 

@@ -46,7 +46,7 @@ WORDS = Vocabulary(dict(_STATES.values()))
 TRANSFER_CODES = Vocabulary({code: meaning for code, (_, meaning) in _TRANSFER_STATES.items()})
 TRANSFER_WORDS = Vocabulary(dict(_TRANSFER_STATES.values()))
 
-# Errors of a request. -1 OPERATION_ERROR is none of them: nobody says what became of the money.
+# Errors of a request. -1 OPERATION_ERROR is none of them: no page says what became of the money.
 _TOKEN = {"1002": "INVALID_TOKEN", "1003": "EXPIRED_TOKEN", "1005": "INVALID_CREDENTIALS"}
 _INVALID, _EXISTS, _NOT_FOUND = ("1004", "INVALID_PARAMS"), ("1200", "TRANSACTION_EXIST"), "404"
 # What certainly refuses a transfer before it is one. FAILED (2010) may be the end of one.
@@ -70,7 +70,7 @@ _ACCEPTED = frozenset({"100", "200", "2001", "2002"})
 
 
 def digest(token: str) -> str:
-    """Return what is kept of a token that proves messages: whoever reads it can forge none."""
+    """Return what is kept of a token that proves messages: with it, no message can be forged."""
     return sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
