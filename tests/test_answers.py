@@ -126,7 +126,7 @@ async def test_a_watch_goes_on_behind_a_firewall(
 ) -> None:
     """A paid order ends all the same; ten refusals in a row are one ERROR record."""
     async with desk(name) as at:
-        payment = await at.collect()
+        payment = await at.order()
         at.settle(payment, Status.SUCCEEDED)
         at.fault(at.case.looks, fault, status=status, times=ATTEMPTS * (DENIALS_IN_A_ROW + 2))
         with pytest.raises(Unavailable) as caught:

@@ -36,6 +36,7 @@ __all__ = [
     "named_accounts",
     "named_journal",
     "observe",
+    "options_of",
     "payment_named",
     "read_file",
     "repeat_event_for",
@@ -70,7 +71,7 @@ if TYPE_CHECKING:
     from .lookup_verbs import LookupVerbs
     from .money import move_money
     from .observing import observe
-    from .orders import OrderOptions, checked_order, checked_refund
+    from .orders import OrderOptions, checked_order, checked_refund, options_of
     from .recovery import Recovered
     from .webhook_verbs import WebhookVerbs
 else:
@@ -103,7 +104,7 @@ else:
             "lookup_verbs": ("LookupVerbs",),
             "money": ("move_money",),
             "observing": ("observe",),
-            "orders": ("OrderOptions", "checked_order", "checked_refund"),
+            "orders": ("OrderOptions", "checked_order", "checked_refund", "options_of"),
             "recovery": ("Recovered",),
             "webhook_verbs": ("WebhookVerbs",),
         },

@@ -128,14 +128,17 @@ class Desk:
         wanted |= {"cancel_url": "https://shop.example/left"}
         wanted |= {"customer": Customer(name="Ada", surname="Lovelace", email="ada@example.com")}
         self.sim.on_webhook(lambda _: None)
-        payment = await self.pool.collect(
-            self.name,
-            amount=1000,
-            currency="XOF" if "XOF" in self.driver.currencies else min(self.driver.currencies),
-            reference="104207",
-            payer=None if self.driver.payer == "none" else next(iter(provider.numbers)),
+        order: dict[str, Any] = {
+            "amount": 1000,
+            "currency": "XOF" if "XOF" in self.driver.currencies else min(self.driver.currencies),
+            "reference": "104207",
             **{field: text for field, text in wanted.items() if field in self.driver.takes},
-        )
+        }
+        if not self.driver.can("collect"):
+            payment = await self.pool.payout(self.name, payee=next(iter(provider.numbers)), **order)
+        else:
+            payer = None if self.driver.payer == "none" else next(iter(provider.numbers))
+            payment = await self.pool.collect(self.name, payer=payer, **order)
         [entry] = self.sim.settle(payment.provider_reference or "", Status.SUCCEEDED)
         attribute, shapes = SHAPES.get(self.name, ("", ("",)))
         for shape in shapes:

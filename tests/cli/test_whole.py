@@ -13,7 +13,7 @@ import paymux.drivers
 from paymux import Pool
 from paymux.simulator import Simulator
 
-from ..cases import CASES
+from ..cases import ordered
 from ..toys import BASE, KEY, timeless
 
 COMMAND = [sys.executable, "-W", "error", "-m", "paymux"]
@@ -71,7 +71,7 @@ async def test_the_credentials_of_the_help_are_the_true_ones() -> None:
         *drivers, connection=sim.connection, webhook_base=BASE, webhook_key=KEY
     ) as pool:
         for name in told:
-            await pool.collect(name, amount=1000, reference="104207", **CASES[name].order)
+            await ordered(pool, name, amount=1000, reference="104207")
     assert [entry.provider for entry in sim.ledger] == list(told)
 
 

@@ -14,7 +14,7 @@ from paymux.models import Reason, Status
 from paymux.simulator import Entry, Fault, Message, Outcome, Simulator
 from paymux.simulator.base import Provider, magic
 
-from ..cases import CASES
+from ..cases import ordered
 from ..toys import KEY
 from .asking import CAMPAY, ask, collect, login, push, raw, told, until
 
@@ -44,14 +44,12 @@ async def test_a_provider_at_the_root_is_served_whole(root: str) -> None:
         for number, mount in enumerate(("", f"/{root}"), 1):
             driver = sim.driver(root, base_url=f"{sim.url}{mount}{sim.providers[root].base_path}")
             async with Pool(driver, webhook_base=f"{sim.url}/told", webhook_key=KEY) as pool:
-                payment = await pool.collect(
-                    root, amount=1000, reference=str(number), **CASES[root].order
-                )
+                payment = await ordered(pool, root, amount=1000, reference=str(number))
                 assert (await pool.verify(payment)).status is Status.PENDING
             assert len(sim.ledger) == number
         other = "campay" if root != "campay" else "paydunya"
         async with Pool(sim.driver(other), webhook_base=f"{sim.url}/told", webhook_key=KEY) as pool:
-            await pool.collect(other, amount=1000, reference="3", **CASES[other].order)
+            await ordered(pool, other, amount=1000, reference="3")
         assert [entry.provider for entry in sim.ledger] == [root, root, other]
 
 

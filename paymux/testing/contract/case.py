@@ -35,7 +35,9 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """What differs from one driver to another; everything else in the contract is the same."""
 
-    order: Mapping[str, Any]  # arguments of `collect`, beside the amount and the reference
+    # Arguments of `collect`, or of `payout` where the provider cannot collect, beside amount and
+    # reference.
+    order: Mapping[str, Any]
     opens: str  # the request that moves money, or opens a page: "POST /v1/payments/"
     looks: str  # the look-up: "GET /v1/payments/"
     # 1000 units as the provider documents them: b'"amount":1000', or b'"amount":"1000.00"'.

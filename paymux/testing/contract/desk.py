@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
-from typing import Any, Self
-from urllib.parse import urlsplit
+from typing import Any, Literal, Self
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
@@ -22,6 +22,7 @@ from ...models import Kind, Order, Payment, Status
 from ...pool import Pool
 from ...simulator import Fault, Simulator
 from ...simulator.base import Provider
+from ...simulator.records import Received
 from ...webhooks import Webhooks
 from .case import Case
 
@@ -31,6 +32,12 @@ ASKED = Decimal(1000)
 ATTEMPTS = 3
 BASE = "https://shop.example/pay"
 KEY = "0123456789abcdef-hooks"
+
+
+def signature(request: Received) -> str:
+    """Return what signs a request: its header, or the token that is in its query."""
+    in_query = dict(parse_qsl(request.query)).get("token", "")
+    return (request.headers.get("authorization") or in_query).rpartition(" ")[2]
 
 
 class Desk:
@@ -50,6 +57,9 @@ class Desk:
         **fields: Any,
     ) -> None:
         self.name, self.case = driver.name, case
+        self.kind: Literal["collect", "payout"]  # of `order`
+        self.kind = "collect" if driver.can("collect") else "payout"
+        self.party = "payer" if self.kind == "collect" else "payee"
         self.sim = Simulator(providers=[simulator])
         self.provider: Any = getattr(self.sim, self.name)
         self.messages: list[WebhookRequest] = []
@@ -109,13 +119,24 @@ class Desk:
             webhook_key=KEY,
         )
 
-    async def collect(
-        self, reference: str = REFERENCE, amount: int = 1000, **order: Any
+    async def order(
+        self, reference: str = REFERENCE, amount: Any = 1000, pool: Pool | None = None, **more: Any
     ) -> Payment:
+        """Collect 1000, in major units, or pay it out where the provider cannot collect."""
+        pool = pool or self.pool
+        verb = pool.collect if self.kind == "collect" else pool.payout
+        given = {"reference": reference, "amount": amount, **self.case.order, **more}
+        return await verb(self.name, **given)
+
+    async def collect(self, reference: str = REFERENCE, **more: Any) -> Payment:
         """Collect 1000, in major units."""
-        return await self.pool.collect(
-            self.name, **{"reference": reference, "amount": amount, **self.case.order, **order}
-        )
+        given = {"amount": ASKED, **self.case.order, **more}
+        given["payer"] = given.pop(self.party, None)
+        return await self.pool.collect(self.name, reference=reference, **given)
+
+    async def find(self) -> Payment:
+        """Ask for the payment of `order` by our reference."""
+        return await self.pool.find(self.name, reference=REFERENCE, kind=self.kind)
 
     async def payout(self, payee: str = "", reference: str = "wage-7") -> Payment:
         """Pay out 500 units, to the first payee of the case if none is named."""
@@ -132,7 +153,7 @@ class Desk:
     def orders(self, kind: Kind) -> list[Order]:
         """Return an order for each operation of a kind, as the pool gives it to the driver."""
         given: dict[str, Any] = {**self.case.order}
-        currency, parties = given.pop("currency"), [given.pop("payer", None)]
+        currency, parties = given.pop("currency"), [given.pop(self.party, None)]
         if kind != "collect":
             parties = [payee for payee, _ in self.case.payouts] if kind == "payout" else [None]
         urls = self.pool.internals.callback_urls
@@ -202,6 +223,12 @@ class Desk:
         """What was really charged."""
         return int(self.sim.ledger.charged(provider=self.name))
 
+    @property
+    def moved(self) -> int:
+        """What was really charged, or paid out where the provider cannot collect."""
+        paid_out = int(self.sim.ledger.paid_out(provider=self.name))
+        return self.charged if self.kind == "collect" else paid_out
+
     async def told(self) -> WebhookRequest:
         """Wait for messages, and return the last one."""
         await asyncio.sleep(2)
@@ -210,5 +237,5 @@ class Desk:
 
     def on_path_of(self, message: WebhookRequest, reference: str) -> WebhookRequest:
         """Return a message as if it had come in on an order's own path."""
-        path = urlsplit(self.pool.webhook_url(self.name, reference)).path
+        path = urlsplit(self.pool.webhook_url(self.name, reference, use=self.kind)).path
         return msgspec.structs.replace(message, path=path)

@@ -4,7 +4,7 @@ import base64
 import re
 from collections.abc import AsyncGenerator, Mapping
 from typing import NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import msgspec
 
@@ -75,7 +75,7 @@ class Disguise:
 
     def _plain(self, text: str) -> str:
         for canary, word in self._canaries.items():
-            text = text.replace(canary, word)
+            text = text.replace(canary, word).replace(quote_plus(canary), word)  # or in a form
         return re.sub(r"[A-Za-z0-9+/]{16,}={0,2}", self._decoded, text)
 
     def _decoded(self, found: re.Match[str]) -> str:

@@ -4,9 +4,9 @@ import asyncio
 import logging
 import re
 import traceback
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -15,7 +15,7 @@ from ...errors import OutcomeUnknown, PaymuxError
 from ...http import WebhookRequest
 from ...models import Event, Item, Payment, Status
 from ...simulator import Fault
-from .desk import ASKED, ATTEMPTS, REFERENCE, Desk
+from .desk import ASKED, ATTEMPTS, Desk, signature
 from .disguise import Disguise, canaries, forms
 from .promises import Promises
 from .running import in_virtual_time
@@ -48,7 +48,7 @@ async def _troubles(desk: Desk, payment: Payment) -> list[BaseException | None]:
             order = match == desk.case.opens
             once = order and kind is not Fault.STALE_TOKEN and desk.tries(match) == 1
             desk.fault(match, kind, times=1 if once else ATTEMPTS, retry_after=3600)
-            verb = desk.collect(str(number)) if order else desk.pool.verify(payment)
+            verb = desk.order(str(number)) if order else desk.pool.verify(payment)
             errors.append(await _caught(verb))
             desk.sim.core.faults.clear()
             if kind is Fault.THROTTLE:
@@ -59,7 +59,7 @@ async def _troubles(desk: Desk, payment: Payment) -> list[BaseException | None]:
 
 async def _battery(desk: Desk) -> tuple[list[BaseException], list[Payment]]:
     """Make a whole payment, then every kind of trouble; return the errors and the payments."""
-    payment = await desk.collect()
+    payment = await desk.order()
     desk.settle(payment, Status.SUCCEEDED)
     payments = [payment, await desk.pool.verify(payment)]
     hears = desk.driver.can("webhook")
@@ -70,21 +70,26 @@ async def _battery(desk: Desk) -> tuple[list[BaseException], list[Payment]]:
     payments += sent
     errors = [*lost, *await _troubles(desk, payment)]
     desk.fault("", Fault.WEBHOOK_FORGED)
-    desk.settle(await desk.collect("104299"), Status.FAILED)
+    desk.settle(await desk.order("104299"), Status.FAILED)
     if hears:
         await desk.told()
         errors.append(await _caught(_read(desk, desk.messages[-2])))
     dearer = msgspec.structs.replace(payment, reference="999")
+    abroad: dict[str, Any] = {desk.party: "+1 202 555 0100"}
     odd = Item(name="line", unit_price=Decimal("10.5"))
     errors += [
-        await _caught(desk.collect(items=[odd])),
+        await _caught(desk.order(items=[odd])),
         await _caught(desk.pool.verify(dearer)),
-        await _caught(desk.collect(extra={"colour": "red"})),
-        await _caught(desk.collect(payer="+1 202 555 0100")),
-        await _caught(desk.pool.find(desk.name, reference=REFERENCE)),
+        await _caught(desk.order(extra={"colour": "red"})),
+        await _caught(desk.order(**abroad)),
+        await _caught(desk.find()),
         await _caught(desk.pool.verify(desk.name, "unknown-1")),
     ]
     return [error for error in errors if error is not None], payments
+
+
+def _party(order: Mapping[str, object]) -> str:
+    return str(order.get("payer") or order.get("payee") or "229 96 00 00 00")
 
 
 async def _read(desk: Desk, message: WebhookRequest) -> Event:
@@ -139,8 +144,7 @@ class ExposurePromises(Promises):
             for field, secret in signs_with.items():
                 setattr(desk.provider, field, secret)
             errors, payments = await _battery(desk)
-        signs = [request.headers.get("authorization", "") for request in desk.sim.requests]
-        tokens = {sign.split()[-1] for sign in signs if sign} - {"simulator"}
+        tokens = {signature(request) for request in desk.sim.requests} - {"", "simulator"}
         return Seen(desk, errors, payments, [*words, *tokens])
 
     @in_virtual_time
@@ -175,7 +179,7 @@ class ExposurePromises(Promises):
         """A payer's number is shortened in every record, error and repr."""
         with caplog.at_level(logging.DEBUG, logger="paymux"):
             seen = await self._disguised()
-        number = re.sub("[^0-9]", "", self.case.order.get("payer", "229 96 00 00 00"))[-9:]
+        number = re.sub("[^0-9]", "", _party(self.case.order))[-9:]
         shown = [record.getMessage() for record in caplog.records]
         shown += [_rendered(error) for error in seen.errors]
         shown += [repr(payment) for payment in seen.payments]

@@ -56,7 +56,7 @@ class MessagePromises(Promises):
         Confirming it asks, and wakes a watch on the payment.
         """
         async with self.desk() as desk:
-            payment = await desk.collect()
+            payment = await desk.order()
             watching = asyncio.create_task(desk.end(payment))
             await asyncio.sleep(1)
             desk.settle(payment, Status.SUCCEEDED)
@@ -73,7 +73,7 @@ class MessagePromises(Promises):
             assert (await watching).status is Status.SUCCEEDED
             again = await desk.pool.confirm(event, expected=found)
             assert again.status is Status.SUCCEEDED
-            assert desk.charged == 1000
+            assert desk.moved == 1000
 
     @only(hears)
     @in_virtual_time
@@ -83,7 +83,7 @@ class MessagePromises(Promises):
         One without the token that its order has is a Mismatch.
         """
         async with self.desk() as desk:
-            payment = await desk.collect()
+            payment = await desk.order()
             desk.fault("", Fault.WEBHOOK_FORGED)
             desk.settle(payment, Status.FAILED, reason=Reason.DECLINED)
             await desk.told()
@@ -108,9 +108,9 @@ class MessagePromises(Promises):
     async def test_a_success_that_comes_before_the_money_confirms_nothing(self) -> None:
         """A success that is replayed or invented while the payment is pending leaves it pending."""
         async with self.desk() as desk:
-            first = await desk.collect()
+            first = await desk.order()
             await asyncio.sleep(61)  # a phone shows one prompt at a time, for a minute at most
-            second = await desk.collect("104208")
+            second = await desk.order("104208")
             desk.settle(first, Status.SUCCEEDED)
             event = desk.pool.webhook(await desk.told())
             claims = msgspec.structs.replace(
@@ -146,7 +146,7 @@ class MessagePromises(Promises):
     ) -> None:
         """A true message about another payment, posted to this order's path, pays no order."""
         async with self.desk() as desk:
-            dear, cheap = await desk.collect(amount=50_000), await desk.collect("104208")
+            dear, cheap = await desk.order(amount=50_000), await desk.order("104208")
             desk.settle(cheap, Status.SUCCEEDED)
             message = desk.on_path_of(await desk.told(), REFERENCE)
             pool = desk.another_pool() if fresh else desk.pool
@@ -163,11 +163,10 @@ class MessagePromises(Promises):
     async def test_another_cheaper_payment_never_resolves_a_lost_answer(self) -> None:
         """An order whose answer was lost is not paid by a cheaper payment, posted to its path."""
         async with self.desk() as desk:
-            dear = await desk.unknown(desk.case.opens, lambda: desk.collect(amount=50_000))
+            dear = await desk.unknown(desk.case.opens, lambda: desk.order(amount=50_000))
             elsewhere = desk.another_pool()
             await asyncio.sleep(61)  # a phone shows one prompt at a time, for a minute at most
-            order = {**desk.case.order, "amount": 1000, "reference": "104208"}
-            desk.settle(await elsewhere.collect(desk.name, **order), Status.SUCCEEDED)
+            desk.settle(await desk.order("104208", pool=elsewhere), Status.SUCCEEDED)
             await elsewhere.aclose()
             event = desk.pool.webhook(desk.on_path_of(await desk.told(), REFERENCE))
             with pytest.raises((Mismatch, BadWebhook)):
@@ -178,7 +177,7 @@ class MessagePromises(Promises):
     async def test_a_path_that_was_not_given_out_is_refused(self) -> None:
         """A callback path with a wrong MAC is BadWebhook, whatever the message says."""
         async with self.desk() as desk:
-            payment = await desk.collect()
+            payment = await desk.order()
             desk.settle(payment, Status.SUCCEEDED)
             message = desk.on_path_of(await desk.told(), REFERENCE)
             forged = message.path[:-1] + ("0" if message.path[-1] != "0" else "1")
@@ -200,7 +199,7 @@ class MessagePromises(Promises):
         ) as desk:
             for attribute, value in case.shape.items():
                 setattr(desk.provider, attribute, value)
-            payment = await desk.collect()
+            payment = await desk.order()
             assert payment.live is True
             desk.settle(payment, Status.SUCCEEDED)
             if bent:
@@ -217,11 +216,11 @@ class MessagePromises(Promises):
     async def test_a_browser_that_came_back_is_a_hint(self) -> None:
         """The URL to which the payer's browser came back is confirmed like any message."""
         async with self.desk() as desk:
-            payment = await desk.collect()
+            payment = await desk.order()
             assert payment.checkout_url
             page = urlsplit(payment.checkout_url).path.removeprefix(f"/{desk.name}")
             shown = await desk.provider.handle(WebhookRequest(method="GET", path=page))
-            assert (shown.status, desk.charged) == (200, 0)
+            assert (shown.status, desk.moved) == (200, 0)
             decided = WebhookRequest(
                 path=page,
                 headers={"content-type": "application/x-www-form-urlencoded"},
@@ -231,4 +230,4 @@ class MessagePromises(Promises):
             event = desk.pool.returned(desk.name, back)
             assert event.trust is Trust.NOTHING
             assert (await desk.pool.confirm(event, expected=payment)).status is Status.SUCCEEDED
-            assert desk.charged == 1000
+            assert desk.moved == 1000

@@ -116,7 +116,7 @@ class OutgoingPromises(Promises):
                 return
             held: list[Payment] = []
             if "receipt" in finds_by.get("collect", ()):
-                held.append(await desk.paid(await desk.collect()))
+                held.append(await desk.paid(await desk.order()))
             if "receipt" in finds_by.get("payout", ()):
                 held.append(await desk.paid(await desk.payout()))
             for paid in held:
@@ -189,7 +189,7 @@ class OutgoingPromises(Promises):
         One whose answer was lost is unknown, and not asked for again.
         """
         async with self.desk() as desk:
-            payment = await desk.collect()
+            payment = await desk.order()
             paid = await desk.paid(payment)
             part, rest = (ASKED, ASKED) if desk.case.by_message else (Decimal(400), Decimal(300))
             back = await desk.pool.refund(paid, amount=part, reference="204207", reason="damaged")

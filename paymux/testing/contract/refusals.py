@@ -13,7 +13,7 @@ from ...errors import (
 )
 from ...models import Status
 from ...simulator import Fault
-from .desk import ATTEMPTS, REFERENCE
+from .desk import ATTEMPTS, REFERENCE, signature
 from .promises import Promises, logs_in, only
 from .running import in_virtual_time
 
@@ -39,22 +39,22 @@ class RefusalPromises(Promises):
             desk.fault(desk.case.opens, Fault.STALE_TOKEN)
             if not (desk.case.login or desk.case.bearer):
                 with pytest.raises(AuthenticationFailed):
-                    await desk.collect()
+                    await desk.order()
                 assert (len(desk.sent(desk.case.opens)), len(desk.sim.ledger)) == (1, 0)
                 return
-            payment = await desk.collect()
+            payment = await desk.order()
             asked = [
                 request
                 for request in desk.sim.requests
                 if desk.case.opens.split()[1] in f"{request.path}/"
             ]
-            assert len({request.headers["authorization"] for request in asked}) == 2
+            assert len({signature(request) for request in asked}) == 2
             assert len(desk.sent(desk.case.login)) == (2 if desk.case.login else 0)
             assert len(desk.sim.ledger) == 1
             desk.settle(payment, Status.SUCCEEDED)
             desk.fault(desk.case.looks, Fault.STALE_TOKEN)
             assert (await desk.pool.verify(payment)).status is Status.SUCCEEDED
-            assert desk.charged == 1000
+            assert desk.moved == 1000
 
     @in_virtual_time
     async def test_credentials_refused_for_good_are_authentication_failed(self) -> None:
@@ -62,7 +62,7 @@ class RefusalPromises(Promises):
         async with self.desk() as desk:
             desk.fault(desk.case.opens, Fault.STALE_TOKEN, times=10)
             with pytest.raises(AuthenticationFailed) as caught:
-                await desk.collect()
+                await desk.order()
             assert (caught.value.account, caught.value.reference) == (desk.name, REFERENCE)
             assert len(desk.sent(desk.case.opens)) <= 2
             assert len(desk.sim.ledger) == 0
@@ -77,13 +77,13 @@ class RefusalPromises(Promises):
         async with self.desk() as desk:
             desk.fault(desk.case.login, Fault.HTML, times=ATTEMPTS)
             with pytest.raises(NotSent):
-                await desk.collect()
+                await desk.order()
             assert (len(desk.sent(desk.case.login)), len(desk.sent(desk.case.opens))) == (
                 ATTEMPTS,
                 0,
             )
             await asyncio.sleep(2)  # a failed login is remembered for a moment
-            assert (await desk.collect()).status is Status.PENDING
+            assert (await desk.order()).status is Status.PENDING
 
     @in_virtual_time
     async def test_a_throttled_order_waits_and_succeeds(self) -> None:
@@ -96,10 +96,10 @@ class RefusalPromises(Promises):
             began = asyncio.get_running_loop().time()
             if not desk.case.throttles:
                 with pytest.raises(OutcomeUnknown):
-                    await desk.collect()
+                    await desk.order()
                 assert len(desk.sent(desk.case.opens)) == 1
                 return
-            payment = await desk.collect()
+            payment = await desk.order()
             assert payment.status is Status.PENDING
             assert asyncio.get_running_loop().time() - began >= 2
             assert len(desk.sim.ledger) == 1
@@ -108,7 +108,7 @@ class RefusalPromises(Promises):
     async def test_a_throttled_look_up_waits_or_says_how_long(self) -> None:
         """A look-up waits as long as asked; a wait beyond the deadline is RateLimited at once."""
         async with self.desk() as desk:
-            payment = await desk.collect()
+            payment = await desk.order()
             desk.settle(payment, Status.SUCCEEDED)
             desk.fault(desk.case.looks, Fault.THROTTLE, retry_after=2)
             assert (await desk.pool.verify(payment)).status is Status.SUCCEEDED
@@ -128,7 +128,7 @@ class RefusalPromises(Promises):
             # If no throttling is documented, the refusal proves nothing, and does not fit either.
             sure = desk.case.throttles and desk.tries(desk.case.opens) == 1
             with pytest.raises(RateLimited if sure else OutcomeUnknown):
-                await desk.collect()
+                await desk.order()
             assert asyncio.get_running_loop().time() - began < 1
             assert len(desk.sent(desk.case.opens)) == 1
             assert len(desk.sim.ledger) == 0
@@ -144,10 +144,10 @@ class RefusalPromises(Promises):
             times = desk.tries(desk.case.opens)
             desk.fault(desk.case.opens, kind, status=status, times=times, processed=processed)
             with pytest.raises(OutcomeUnknown) as caught:
-                await desk.collect()
+                await desk.order()
             assert caught.value.payment.reference == REFERENCE
             assert len(desk.sent(desk.case.opens)) == times
-            assert desk.charged == 0
+            assert desk.moved == 0
 
     @pytest.mark.parametrize(("kind", "status"), ODD)
     @in_virtual_time
@@ -156,7 +156,7 @@ class RefusalPromises(Promises):
     ) -> None:
         """A look-up with such an answer is repeated, then Unavailable: the payment did not fail."""
         async with self.desk() as desk:
-            payment = await desk.collect()
+            payment = await desk.order()
             desk.settle(payment, Status.SUCCEEDED)
             desk.fault(desk.case.looks, kind, status=status, times=ATTEMPTS)
             with pytest.raises(Unavailable):

@@ -7,6 +7,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
+from ...core import options_of
 from ...drivers.base import Facts, Verb
 from ...errors import Unsupported, UsageError
 from ...http import WebhookRequest
@@ -44,7 +45,7 @@ def _calls(desk: Desk) -> Mapping[Verb, Callable[[], Awaitable[object]]]:
         "payout": lambda: desk.payout("254712345678"),
         "refund": lambda: pool.refund(known, amount=500, reference="204207"),
         "verify": lambda: pool.verify(known),
-        "find": lambda: pool.find(account, reference=REFERENCE),
+        "find": desk.find,
         "balance": lambda: pool.balance(account),
         "history": history,
         "receipt": lambda: pool.receipt(known),
@@ -102,7 +103,7 @@ class VerbPromises(Promises):
     async def test_run_moves_no_money(self) -> None:
         """A verb of money that is passed to `run` is UsageError, and its request is not sent."""
         async with self.desk() as desk:
-            payment = await desk.collect()
+            payment = await desk.order()
             paid = await desk.paid(payment)
             before = len(desk.sim.requests)
             for kind in filter(desk.driver.can, get_args(Kind)):
@@ -117,7 +118,7 @@ class VerbPromises(Promises):
         """A name in `extra` that the driver does not take is UsageError; nothing is sent."""
         async with self.desk() as desk:
             with pytest.raises(UsageError, match="colour"):
-                await desk.collect(extra={"colour": "red"})
+                await desk.order(extra={"colour": "red"})
             assert desk.sim.requests == []
 
     @in_virtual_time
@@ -131,9 +132,9 @@ class VerbPromises(Promises):
         }
         async with self.desk() as desk:
             for option, value in given.items():
-                if option not in desk.driver.takes:
+                if option not in options_of(desk.driver, desk.kind):
                     with pytest.raises(UsageError, match=option):
-                        await desk.collect(**{option: value})
+                        await desk.order(**{option: value})
             assert desk.sim.requests == []
 
     @pytest.mark.parametrize(
@@ -148,18 +149,18 @@ class VerbPromises(Promises):
             ("reference", ""),
             ("reference", "a b"),
             ("reference", "9" * 65),
-            ("payer", "+1 202 555 0100"),
-            ("payer", "call me"),
+            ("party", "+1 202 555 0100"),
+            ("party", "call me"),
         ],
     )
     @in_virtual_time
     async def test_bad_input_is_named_and_never_sent(self, field: str, value: object) -> None:
-        """A wrong amount, currency, reference or payer is UsageError, which names the field."""
+        """A wrong amount, currency, reference or party is UsageError, which names the field."""
         async with self.desk() as desk:
-            given: dict[str, Any] = {"reference": REFERENCE, "amount": 1000, **desk.case.order}
-            given[field] = value
-            with pytest.raises(UsageError, match=field):
-                await desk.pool.collect(desk.name, **given)
+            named = desk.party if field == "party" else field
+            wrong: dict[str, Any] = {named: value}
+            with pytest.raises(UsageError, match=named):
+                await desk.order(**wrong)
             assert desk.sim.requests == []
 
     @in_virtual_time
@@ -168,9 +169,8 @@ class VerbPromises(Promises):
         async with self.desk() as desk:
             currency = desk.case.order["currency"]
             decimals = desk.driver.decimals.get(currency, DECIMALS.get(currency, 2))
-            given = {"reference": REFERENCE, **desk.case.order, "amount": f"10.{'5' * decimals}5"}
             with pytest.raises(UsageError, match="amount"):
-                await desk.pool.collect(desk.name, **given)
+                await desk.order(amount=f"10.{'5' * decimals}5")
             assert desk.sim.requests == []
 
     @in_virtual_time
@@ -189,7 +189,7 @@ class VerbPromises(Promises):
     async def test_a_verb_that_the_provider_has_answers(self) -> None:
         """Balance, history, receipt and methods work against the simulator."""
         async with self.desk() as desk:
-            payment = await desk.collect()
+            payment = await desk.order()
             desk.settle(payment, Status.SUCCEEDED)
             if desk.driver.can("balance"):
                 balance = await desk.pool.balance(desk.name)
