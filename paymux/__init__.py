@@ -121,6 +121,7 @@ if TYPE_CHECKING:
     # A type checker runs no code: it sees the drivers that a release names here.
     from .drivers.campay import CamPay
     from .drivers.cinetpay import CinetPay
+    from .drivers.cinetpay_transfer import CinetPayTransfer
     from .drivers.cinetpay_v1 import CinetPayV1
     from .drivers.intram import Intram
     from .drivers.mpesa import Mpesa
@@ -183,7 +184,16 @@ if TYPE_CHECKING:
     from .watch import Watch
 
     __version__: str
-    __all__ += ["CamPay", "CinetPay", "CinetPayV1", "Intram", "Mpesa", "MpesaGateway", "PayDunya"]
+    __all__ += [
+        "CamPay",
+        "CinetPay",
+        "CinetPayTransfer",
+        "CinetPayV1",
+        "Intram",
+        "Mpesa",
+        "MpesaGateway",
+        "PayDunya",
+    ]
 else:
     _NAMES = tuple(__all__)
     del __all__  # `__getattr__` gives it, with the drivers that are found

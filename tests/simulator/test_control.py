@@ -298,7 +298,7 @@ async def test_a_payers_habits_hold_until_they_are_forgotten() -> None:
         [known, *magic] = (await api(sim, "GET", "payers")).json["items"]
         assert (known["number"], known["provider"], known["answer"]) == ("237677777777", None, None)
         assert {one["provider"] for one in magic} == {
-            *("campay", "cinetpay", "mpesa", "mpesa_gateway", "paydunya")
+            *("campay", "cinetpay", "cinetpay_transfer", "mpesa", "mpesa_gateway", "paydunya")
         }
         assert ("237677777771", "insufficient_funds") in [
             (one["number"], one["reason"]) for one in magic
