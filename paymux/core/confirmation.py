@@ -140,15 +140,17 @@ async def _asked(
     if told is not None:
         return merge(known, told)
     claims = event.claims
-    reference = known.provider_reference or claims.provider_reference
-    asked = msgspec.structs.replace(known, provider_reference=reference)
+    lost = known.provider_reference is None
+    named = known.provider_reference or claims.provider_reference
+    held = msgspec.structs.replace(known, provider_reference=named)
+    # What a message names is good for a question; only what the answer has is kept.
+    asked = msgspec.structs.replace(held, ids={**claims.ids, **known.ids}) if lost else held
     # Messages about one order that claim the same status share one look-up.
-    proved = known.provider_reference is not None or claims.provider_reference is None
+    proved = not lost or claims.provider_reference is None
     found = await engine.ask_provider(asked, seconds, priority, claims.status, proved=proved)
     # If the provider's reference of the order is known, only that counts.
-    lost = known.provider_reference is None
     sent = lost and engine.store.answer_lost(known, claims.provider_reference, arrival)
-    return merge(asked, tie_to_order(event, known, found, sent=sent))
+    return merge(held, tie_to_order(event, known, found, sent=sent))
 
 
 def telling(engine: Engine, payment: Payment, events: Iterable[Event]) -> Iterable[Event]:
