@@ -37,7 +37,7 @@ async def move_money(
     pending = call.pending = msgspec.structs.replace(
         driver.pending(order),
         created_at=wall_time(),
-        operator=await operator(order.party),
+        operator=order.operator or await operator(order.party),
     )
     call.before_money = partial(store.mark_sending, pending, order)
     call.keep_known = store.keep_known
