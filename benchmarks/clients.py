@@ -309,7 +309,7 @@ class PaymuxPayDunya(Paymux):
     def driver(self, paymux: Any) -> Any:
         """Return the driver."""
         keys = {"master_key": "simulator", "private_key": "simulator", "access_token": "simulator"}
-        return paymux.PayDunya(**keys, store_name="Shop", base_url=f"{self.url}/paydunya/api/v1")
+        return paymux.PayDunya(**keys, store_name="Shop", base_url=f"{self.url}/paydunya")
 
     async def verify(self, number: int) -> None:
         """Verify a payment that the caller holds."""

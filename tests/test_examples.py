@@ -234,6 +234,25 @@ async def test_payroll_pays_each_salary_once(tmp_path: Path) -> None:
         assert sim.ledger.paid_out() == 24_000
 
 
+async def test_payroll_pays_phones_at_their_networks(tmp_path: Path) -> None:
+    """At PayDunya each row names its network; a lost submit is asked for by its token."""
+    (port,) = free_ports(1)
+    rows = "id,phone,amount,network\nawa,+221770000007,5000,wave\nben,+221770000007,7000,orange\n"
+    async with Simulator(payer_delay=0.0) as sim:
+        env = {
+            **settings(sim, tmp_path, paydunya="paydunya"),
+            "PAYROLL": "paydunya XOF",
+            "PAYMUX_WEBHOOK_BASE": f"http://127.0.0.1:{port}/pay",
+            "PAYMUX_WEBHOOK_KEY": "0123456789abcdef",
+            "PORT": str(port),
+        }
+        sim.fault("paydunya", "POST /api/v2/disburse/submit-invoice", kind=Fault.DROP_AFTER)
+        code, said = await ran("payroll", "2026-11", env=env, given=rows)
+        assert (code, "2 of 2 are paid" in said) == (0, True), said
+        assert (await ran("payroll", "2026-11", env=env, given=rows))[0] == 0
+        assert sim.ledger.paid_out() == 12_000
+
+
 async def test_payroll_goes_on_after_a_crash(tmp_path: Path) -> None:
     """Killed while a result is awaited, it names what was open, and pays the rest."""
     async with Simulator(payer_delay=1.0) as sim:

@@ -329,7 +329,7 @@ def test_planted_bugs_are_found(
     """The messages find each planted bug, and print the command that repeats it."""
     assert unplanted(name) == 0
     monkeypatch.setattr(where, planted)
-    found = fuzz(name, 1, 2500)
+    found = fuzz(name, 1, 6000)
     assert found.escapes > 0
     assert found.wrong
     assert all("--seed 1 --first" in one for one in found.wrong)

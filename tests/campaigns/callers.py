@@ -279,7 +279,7 @@ _ORDERS: Mapping[str, Mapping[str, Any]] = {
     "mpesa_gateway": {"currency": "KES", "payer": "254708374149"},
     "paydunya": {"currency": "XOF", "description": "x"},
 }
-_PAYEES = {"campay": "237677777777", "paydunya": "221771234567"}
+_PAYEES = {"campay": "237677777777", "paydunya": "seller@example.com"}
 _PLAIN: Mapping[str, Any] = {
     "accepted": True,
     "amount": 500,

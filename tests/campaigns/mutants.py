@@ -48,6 +48,7 @@ OF_A_STATUS = (
     "drivers/mpesa_b2c",
     "drivers/mpesa_asking",
 )
+OF_PAYDUNYA = ("drivers/paydunya", "drivers/paydunya_disburse")
 # The test files of each function, with the most likely to fail first.
 TARGETS: Mapping[str, tuple[str, ...]] = {
     "transport/outcome.decide": ("mutants",),
@@ -82,6 +83,19 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
             "drivers/mpesa/status._unproved",
         ),
         OF_A_STATUS,
+    ),
+    **dict.fromkeys(
+        (
+            "drivers/paydunya/errors.told",
+            "drivers/paydunya/errors.refusal",
+            "drivers/paydunya/disburse.Disbursement.named",
+            "drivers/paydunya/disburse.Disbursement.accepted",
+            "drivers/paydunya/disburse.Disbursement.tells",
+            "drivers/paydunya/disburse.payout",
+            "drivers/paydunya/disburse.look_up",
+            "drivers/paydunya/disburse.payment",
+        ),
+        OF_PAYDUNYA,
     ),
     "core/questions.Questions.hear": ("questions", "payout_campaigns"),
     "core/questions.Questions._answer": ("questions", "payout_campaigns"),
@@ -171,6 +185,18 @@ EQUIVALENT: Mapping[str, str] = {
             ),
         )
         for change in changes
+    },
+    "drivers/paydunya/errors.told: return None => return": "Both return None.",
+    **{
+        f"drivers/paydunya/errors.refusal: return None => {change}": "Both return None."
+        for change in ("return", "return #2", "pass #2")
+    },
+    **{
+        (
+            "drivers/paydunya/disburse.payout: mode, alias = route(order.operator, order.party"
+            f" or '') => mode, alias = route(order.operator, order.party{left})"
+        ): "A payout has a payee."
+        for left in ("", " or 'mutant'")
     },
     "journal/credentials._take: return False => return": "Both are no.",
     "core/questions.Questions.hear: return None => return": "Both return None.",

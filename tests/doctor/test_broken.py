@@ -54,7 +54,7 @@ def _paydunya(key: str, live: str) -> Callable[[Shop], object]:
     def breaks(shop: Shop) -> None:
         base = shop.sim.providers["paydunya"].url
         text = (
-            f'\n[accounts.dakar]\ndriver = "paydunya"\nbase_url = "{base}/sandbox-api/v1"\n'
+            f'\n[accounts.dakar]\ndriver = "paydunya"\nbase_url = "{base}"\n'
             f'live = {live}\nmaster_key = "simulator"\nprivate_key = "{key}"\n'
             'access_token = "simulator"\nstore_name = "Shop"\n'
         )

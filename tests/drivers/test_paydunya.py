@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paymux.drivers.base import Driver, Verb
-from paymux.drivers.paydunya import REFERENCE, Answer, PayDunya
+from paymux.drivers.paydunya import REFERENCE, Answer, PayDunya, disburse, errors
 from paymux.errors import (
     AuthenticationFailed,
     BadWebhook,
@@ -50,6 +50,14 @@ HASH = sample("paydunya", "hash")["sha512"]
 ASKED = "test_Jh2T8skw1j"  # the token in the page's answers
 LIVE_TOKEN = "ERtyuILouhhRHICF0HboN"
 
+# Each status of a disbursement.
+WORDS = {
+    "created": Status.PENDING,
+    "pending": Status.PENDING,
+    "success": Status.SUCCEEDED,
+    "failed": Status.FAILED,
+}
+
 # Its case of the contract tests.
 CASE = Case(
     order={"currency": "XOF", "payer": "221771234567", **LEAVE},
@@ -64,9 +72,13 @@ CASE = Case(
     mode=(b'"mode": "live"', b'"mode": "test"'),
     live={
         "private_key": "live_private_simulator",
-        "base_url": "http://127.0.0.1:1/paydunya/api/v1",
+        "base_url": "http://127.0.0.1:1/paydunya",
     },
-    payouts=(("221771234567", "POST /sandbox-api/v1/direct-pay/credit-account/"),),
+    payouts=(
+        ("seller@example.com", "POST /sandbox-api/v1/direct-pay/credit-account/"),
+        ("221771234567", "POST /api/v2/disburse/submit-invoice/"),
+    ),
+    payout_options={"221771234567": {"operator": "wave"}},
     words=Shape(
         fields={
             **dict.fromkeys(("private_key", "access_token", "store_name"), "simulator"),
@@ -102,6 +114,24 @@ CASE = Case(
             "pending_live.200": Status.PENDING,
             "ipn": Status.SUCCEEDED,
         },
+    ),
+    pages=(
+        Shape(
+            fields={
+                **dict.fromkeys(("private_key", "access_token", "store_name"), "simulator"),
+                "master_key": "master-key-test",
+            },
+            asked={"kind": "payout", "ids": {"disburse_token": "unknown-token "}},
+            answers=tuple(f"disburse_{word}.200" for word in WORDS),
+            messages=("disburse_message",),
+            places={"disburse.status": "status"},
+            told={"disburse.status": "status"},
+            signed={"hash": sample("paydunya", "hash")["sha512"]},
+            said={
+                **{f"disburse_{word}.200": status for word, status in WORDS.items()},
+                "disburse_message": Status.SUCCEEDED,
+            },
+        ),
     ),
 )
 
@@ -209,12 +239,9 @@ def test_three_headers_sign_every_request() -> None:
 )
 def test_sandbox_and_live_have_their_own_addresses() -> None:
     """`live` chooses the base URL, and `base_url` overrides both."""
-    assert paydunya().url == "https://app.paydunya.com/sandbox-api/v1"
-    assert live().url == "https://app.paydunya.com/api/v1"
-    assert (
-        live(base_url="http://127.0.0.1:1/paydunya/api/v1/").url
-        == "http://127.0.0.1:1/paydunya/api/v1"
-    )
+    assert (paydunya().url, paydunya().root) == ("https://app.paydunya.com", "/sandbox-api/v1")
+    assert (live().url, live().root) == ("https://app.paydunya.com", "/api/v1")
+    assert live(base_url="http://127.0.0.1:1/paydunya/").url == "http://127.0.0.1:1/paydunya"
 
 
 @pytest.mark.proves("paydunya: keys per application; test")
@@ -227,6 +254,13 @@ def test_a_key_of_the_other_mode_is_refused(mode: bool, key: str) -> None:
     with pytest.raises(UsageError, match="private_key") as refused:
         paydunya(live=mode, private_key=key)
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("path", ["/api/v1", "/sandbox-api/v1/"])
+def test_an_address_with_a_version_is_refused(path: str) -> None:
+    """It would be there twice, since Disburse v2 has another."""
+    with pytest.raises(UsageError, match=r"base_url.*without the version of an API"):
+        paydunya(base_url=f"https://app.paydunya.com{path}")
 
 
 def test_a_key_without_a_prefix_is_taken() -> None:
@@ -433,7 +467,7 @@ def test_opening_a_page_may_be_repeated_and_a_transfer_not() -> None:
     pages = Script(driver, reply("paydunya", "created_sandbox.200"))
     drive(driver.collect(pages, order()))
     credits = Script(driver, reply("paydunya", "credited.200"))
-    drive(driver.payout(credits, order("payout", amount=Decimal(4500), party="221771111111")))
+    drive(driver.payout(credits, order("payout", amount=Decimal(4500), party="seller@example.com")))
     assert (pages.requests[0].money, pages.requests[0].repeatable) == (True, True)
     assert (credits.requests[0].money, credits.requests[0].repeatable) == (True, False)
     assert "a new reference is safe" in driver.lost_page
@@ -542,7 +576,7 @@ def test_html_is_no_answer(case: str) -> None:
     with pytest.raises(OutcomeUnknown):
         drive(driver.collect(Script(driver, page), order()))
     with pytest.raises(OutcomeUnknown):
-        drive(driver.payout(Script(driver, page), order("payout", party="221771111111")))
+        drive(driver.payout(Script(driver, page), order("payout", party="seller@example.com")))
     with pytest.raises(OutcomeUnknown):
         drive(
             driver.verify(
@@ -605,7 +639,7 @@ def test_the_look_up_goes_to_the_invoices_token() -> None:
     send = Script(driver, reply("paydunya", "completed.200"))
     drive(driver.verify(send, Payment(account="paydunya", provider_reference=ASKED)))
     assert send.requests[0].method == "GET"
-    assert send.requests[0].target() == "/checkout-invoice/confirm/test_Jh2T8skw1j"
+    assert send.requests[0].target() == "/sandbox-api/v1/checkout-invoice/confirm/test_Jh2T8skw1j"
     for token in ("..", "a/b", "a?b", "é", "x" * 101, None):
         with pytest.raises(UsageError, match="provider_reference"):
             drive(driver.verify(send, Payment(account="paydunya", provider_reference=token)))
@@ -801,11 +835,14 @@ def test_a_transfer_is_the_pages_and_done_at_once() -> None:
     driver = paydunya()
     send = Script(driver, reply("paydunya", "credited.200"))
     wanted = order(
-        "payout", amount=Decimal(4500), party=driver.party("payout", "+221 77 111 11 11")
+        "payout",
+        amount=Decimal(4500),
+        party=driver.party("payout", "+221 77 111 11 11"),
+        operator="paydunya",
     )
     payment = drive(driver.payout(send, wanted))
     assert json.loads(send.requests[0].content() or b"") == sample("paydunya", "credit")
-    assert send.requests[0].target() == "/direct-pay/credit-account"
+    assert send.requests[0].target() == "/sandbox-api/v1/direct-pay/credit-account"
     assert (payment.status, payment.provider_reference) == (Status.SUCCEEDED, "TEST000001")
     assert (payment.kind, payment.payee, payment.payer) == ("payout", "221771111111", None)
     assert (payment.amount, payment.reference) == (Decimal(4500), "order-1042")
@@ -815,7 +852,6 @@ def test_a_transfer_is_the_pages_and_done_at_once() -> None:
 @pytest.mark.parametrize(
     ("payee", "alias"),
     [
-        ("771111111", "771111111"),
         ("221771111111", "771111111"),
         ("boutique@example.sn", "boutique@example.sn"),
         ("221.a+b@mail.example.co.uk", "221.a+b@mail.example.co.uk"),
@@ -826,18 +862,28 @@ def test_an_account_is_credited_by_number_or_e_mail(payee: str, alias: str) -> N
     driver = paydunya()
     body = {"response_code": "00", "transaction_id": "T1"}
     send = Script(driver, answer(body))
-    drive(driver.payout(send, order("payout", party=driver.party("payout", payee))))
+    drive(
+        driver.payout(
+            send, order("payout", party=driver.party("payout", payee), operator="paydunya")
+        )
+    )
     assert json.loads(send.requests[0].content() or b"")["account_alias"] == alias
 
 
-@pytest.mark.parametrize(
-    "payee", ["+2250707070707", "0707070707", "70123456", "a@b", "@x.sn", "a b@x.sn", "", 7]
-)
-def test_an_account_that_could_be_somebody_elses_is_refused(payee: Any) -> None:
-    """Without its country code a foreign number is ambiguous: an e-mail address is required."""
-    with pytest.raises(UsageError, match="e-mail") as refused:
+@pytest.mark.parametrize("payee", ["70123456", "+237670000000", "a@b", "@x.sn", "a b@x.sn", "", 7])
+def test_a_payee_that_is_no_number_and_no_e_mail_is_refused(payee: Any) -> None:
+    """A payee is a number with its country code, of a country served, or an e-mail."""
+    with pytest.raises(UsageError, match="payee"):
         paydunya().party("payout", payee)
-    assert "payee" in str(refused.value)
+
+
+def test_an_account_that_could_be_somebody_elses_is_refused() -> None:
+    """Without its country code a foreign number is ambiguous: an e-mail address is required."""
+    driver = paydunya()
+    send = Script(driver)
+    with pytest.raises(UsageError, match="e-mail"):
+        drive(driver.payout(send, order("payout", party="2250707070707", operator="paydunya")))
+    assert send.requests == []
 
 
 def test_a_payer_may_be_of_any_country_served() -> None:
@@ -864,7 +910,9 @@ def test_an_answer_that_is_not_this_transfers_is_unknown(body: object) -> None:
     """Without "00", a transaction id and our amount, the outcome is unknown."""
     driver = paydunya()
     with pytest.raises(OutcomeUnknown):
-        drive(driver.payout(Script(driver, answer(body)), order("payout", party="221771111111")))
+        drive(
+            driver.payout(Script(driver, answer(body)), order("payout", party="seller@example.com"))
+        )
 
 
 @pytest.mark.parametrize(
@@ -887,7 +935,7 @@ def test_a_transfer_is_refused_for_certain_only_by_known_words(
     with pytest.raises(error) as refused:
         drive(
             driver.payout(
-                Script(driver, reply("paydunya", case)), order("payout", party="221771111111")
+                Script(driver, reply("paydunya", case)), order("payout", party="seller@example.com")
             )
         )
     assert getattr(refused.value, "reason", None) is reason
@@ -910,6 +958,302 @@ def test_a_transfer_cannot_be_asked_about() -> None:
             )
         )
     assert send.requests == []
+
+
+# Payouts to a phone (Disburse v2).
+
+CALLBACK = "https://www.exemple.com/callback"
+
+
+def wage(**changes: Any) -> Order:
+    """Return the payout of the page's sample."""
+    given: dict[str, Any] = {
+        "amount": Decimal(500),
+        "party": "221771111111",
+        "operator": "orange",
+        "webhook_url": CALLBACK,
+        **changes,
+    }
+    return order("payout", **given)
+
+
+def disbursed(*replies: str, **changes: Any) -> tuple[Payment, Script]:
+    """Pay out with these samples as the answers."""
+    driver = paydunya()
+    send = Script(driver, *(reply("paydunya", case) for case in replies))
+    return drive(driver.payout(send, wage(**changes))), send
+
+
+def test_a_payout_is_two_requests_and_only_the_second_moves_money() -> None:
+    """The token goes back as it came, and is known before the money leaves."""
+    paid, send = disbursed("disburse_invoiced.200", "disburse_submitted.200")
+    first, second = send.requests
+    body = json.loads(first.content() or b"")
+    assert body == {**sample("paydunya", "disburse_invoice"), "disburse_id": "order-1042"}
+    assert list(body)[:4] == list(sample("paydunya", "disburse_invoice"))
+    assert json.loads(second.content() or b"") == {
+        "disburse_invoice": "unknown-token ",
+        "disburse_id": "order-1042",
+    }
+    assert [one.target() for one in send.requests] == [disburse.INVOICE, disburse.SUBMIT]
+    assert [(one.money, one.repeatable) for one in send.requests] == [(False, False), (True, False)]
+    assert second.known == {
+        "provider_reference": "unknown-token",
+        "disburse_token": "unknown-token ",
+    }
+    assert paid.ids == {
+        "disburse_token": "unknown-token ",
+        "transaction_id": "TX-TEST",
+        "disburse_tx_id": "OP-TEST",
+    }
+
+
+@pytest.mark.parametrize("word", [None, "success", "failed", "created", "pending", "done"])
+def test_no_answer_to_a_submit_is_an_end(word: str | None) -> None:
+    """`00` proves nothing, with or without a status: the look-up tells the end."""
+    driver = paydunya()
+    said = {**sample("paydunya", "disburse_submitted.200"), "status": word}
+    send = Script(driver, reply("paydunya", "disburse_invoiced.200"), answer(said))
+    paid = drive(driver.payout(send, wage()))
+    assert (paid.status, paid.provider_reference) == (Status.PENDING, "unknown-token")
+    assert driver.asks(paid) == "verify"
+
+
+@pytest.mark.parametrize(
+    ("case", "error"),
+    [
+        ("wrong_keys.200", AuthenticationFailed),
+        ("no_funds.200", Rejected),
+        ("callback_unreachable.200", Rejected),
+        ("unsupported_way.200", Rejected),
+        ("maintenance.200", Rejected),
+        ("not_found.200", Rejected),
+    ],
+)
+def test_a_token_that_was_not_made_moves_nothing(case: str, error: type[Exception]) -> None:
+    """Any code of the first request is a refusal: nothing was submitted."""
+    driver = paydunya()
+    send = Script(driver, reply("paydunya", case))
+    with pytest.raises(error):
+        drive(driver.payout(send, wage()))
+    assert len(send.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("case", "error"),
+    [
+        ("wrong_keys.200", OutcomeUnknown),
+        ("no_funds.200", Rejected),
+        ("callback_unreachable.200", OutcomeUnknown),
+        ("unsupported_way.200", OutcomeUnknown),
+        ("maintenance.200", OutcomeUnknown),
+        ("not_found.200", OutcomeUnknown),
+        ("page.200", OutcomeUnknown),
+        ("page.502", OutcomeUnknown),
+    ],
+)
+def test_a_submit_is_refused_for_certain_only_by_known_words(
+    case: str, error: type[Exception]
+) -> None:
+    """4002 is a refusal with the words about funds alone; whatever is not listed is unknown."""
+    with pytest.raises(error):
+        disbursed("disburse_invoiced.200", case)
+
+
+@pytest.mark.parametrize("words", ["You don't have enough funds", "Invalid Masterkey Specified"])
+@pytest.mark.parametrize("code", ["5000", "9999"])
+def test_words_without_their_code_refuse_no_money(code: str, words: str) -> None:
+    """Of money, a refusal is certain by its code and its words together."""
+    said = {"response_code": code, "response_text": words}
+    request: Request[Answer] = post("/api/v1/direct-pay/credit-account", Answer, {})
+    assert paydunya().judge(request, answer(said)) is None
+    assert paydunya().judge(post(disburse.SUBMIT, Answer, {}), answer(said)) is None
+
+
+def test_an_error_is_told_in_paydunyas_form_below_500() -> None:
+    """From 500 on a body is no refusal; a text that is missing is empty."""
+    assert errors.told(answer({"response_code": 5000}, 499)) == ("5000", "")
+    assert errors.told(answer({"response_code": 5000}, 500)) is None
+
+
+@given(st.text(max_size=6), st.text(max_size=30))
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+def test_an_unlisted_code_of_a_submit_is_unknown(code: str, words: str) -> None:
+    """No code outside the table proves that no money moved."""
+    driver = paydunya()
+    said = {"response_code": f"9{code}", "response_text": words}
+    send = Script(driver, reply("paydunya", "disburse_invoiced.200"), answer(said))
+    with pytest.raises(OutcomeUnknown):
+        drive(driver.payout(send, wage()))
+
+
+@given(st.text(max_size=12).filter(lambda word: word.strip().lower() not in WORDS))
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+def test_an_unlisted_word_of_a_disbursement_is_pending(word: str) -> None:
+    """Only `success` and `failed` are ends."""
+    body = {**sample("paydunya", "disburse_success.200"), "status": f"x{word}"}
+    assert checked(body).status is Status.PENDING
+
+
+def checked(body: Mapping[str, Any]) -> Payment:
+    """Look up a disbursement with this answer."""
+    held = Payment(account="paydunya", kind="payout", ids={"disburse_token": "unknown-token "})
+    driver = paydunya()
+    send = Script(driver, answer(body))
+    found = drive(driver.verify(send, held))
+    assert send.requests[0].target() == disburse.CHECK
+    assert not send.requests[0].money
+    assert json.loads(send.requests[0].content() or b"") == {"disburse_invoice": "unknown-token "}
+    return found
+
+
+def test_a_look_up_tells_the_end_and_the_amount() -> None:
+    """The amount is compared with the order; without one, a success is pending."""
+    body = sample("paydunya", "disburse_success.200")
+    found = checked(body)
+    assert (found.status, found.amount, found.kind) == (Status.SUCCEEDED, Decimal(203), "payout")
+    assert checked({**body, "amount": None}).status is Status.PENDING
+    failed = checked(sample("paydunya", "disburse_failed.200"))
+    assert (failed.status, failed.message) == (Status.FAILED, "Compte introuvable")
+
+
+def test_a_payout_that_was_looked_up_has_all_that_the_answer_says() -> None:
+    """Each field of the answer has its place; what the answer leaves out is None."""
+    fields = {"fees": "15", "response_text": "done"}
+    found = checked({**sample("paydunya", "disburse_success.200"), **fields})
+    told = Payment(
+        account="paydunya",
+        provider="paydunya",
+        kind="payout",
+        live=False,
+        provider_reference="unknown-token",
+        ids={
+            "disburse_token": "unknown-token ",
+            "transaction_id": "TX-TEST",
+            "disburse_tx_id": "OP-TEST",
+        },
+        status=Status.SUCCEEDED,
+        amount=Decimal(203),
+        currency="XOF",
+        fee=Decimal(15),
+        provider_status="success",
+        message="done",
+    )
+    assert found == told
+    bare = checked({"response_code": "00", "status": "pending", "fees": "0", "response_text": ""})
+    assert bare == Payment(
+        account="paydunya",
+        provider="paydunya",
+        kind="payout",
+        live=False,
+        provider_reference="unknown-token",
+        ids={"disburse_token": "unknown-token "},
+        currency="XOF",
+        provider_status="pending",
+    )
+
+
+@pytest.mark.parametrize("token", [None, "", " ", "a b", "a/b", ["x"], {"x": 1}, 5, "x" * 101])
+def test_an_answer_without_a_token_makes_none(token: object) -> None:
+    """What is no token is not submitted."""
+    driver = paydunya()
+    send = Script(driver, answer({"response_code": "00", "disburse_token": token}))
+    with pytest.raises(OutcomeUnknown):
+        drive(driver.payout(send, wage()))
+    assert len(send.requests) == 1
+    with pytest.raises(Unreadable, match="no token of a disbursement"):
+        disburse.Disbursement(disburse_token=token).named()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"token": "another"}, "about another token"),
+        ({"status": None}, "has no status"),
+        ({"response_code": None}, "response_code is not 00"),
+    ],
+)
+def test_an_answer_about_another_token_is_no_answer(changes: dict[str, Any], why: str) -> None:
+    """A state is believed of the token that was asked about, and of no other."""
+    body = {**sample("paydunya", "disburse_success.200"), **changes}
+    with pytest.raises(OutcomeUnknown):
+        checked(body)
+    with pytest.raises(Unreadable, match=why):
+        answer(body).answer(disburse.Disbursement).tells(token="unknown-token ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        (
+            {"operator": None},
+            r"operator: missing.*orange, free, expresso, wave, djamo; nothing in a number",
+        ),
+        ({"operator": "mtn"}, "operator: 'mtn' is refused.*orange, free, expresso, wave, djamo"),
+        ({"party": "22370123456", "operator": "moov"}, "one of orange$"),
+        ({"amount": Decimal(199)}, "amount: '199' is refused; accepted: 200 XOF or more"),
+        ({"webhook_url": None}, "webhook_url: missing.*a pool with webhook_base makes one"),
+    ],
+)
+def test_a_payout_that_nobody_can_route_is_refused_unsent(
+    changes: dict[str, Any], word: str
+) -> None:
+    """Nothing is guessed: the network is named, with the choices of the number's country."""
+    disbursed("disburse_invoiced.200", "disburse_submitted.200", amount=Decimal(200))
+    driver = paydunya()
+    send = Script(driver)
+    with pytest.raises(UsageError, match=word):
+        drive(driver.payout(send, wage(**changes)))
+    assert send.requests == []
+
+
+@pytest.mark.parametrize(
+    ("party", "operator", "mode", "alias"),
+    [
+        ("221771111111", "wave", "wave-senegal", "771111111"),
+        ("2250707070707", "mtn", "mtn-ci", "0707070707"),
+        ("2290197979797", "celtiis", "celtiis-cash", "0197979797"),
+        ("22890112233", "tmoney", "t-money-togo", "90112233"),
+        ("22370123456", "orange", "orange-money-mali", "70123456"),
+        ("22670123456", "moov", "moov-burkina-faso", "70123456"),
+    ],
+)
+def test_a_number_and_its_network_are_written_as_paydunya_does(
+    party: str, operator: Any, mode: str, alias: str
+) -> None:
+    """The number is national, and the mode is that of the network in the number's country."""
+    assert disburse.route(operator, party) == (mode, alias)
+
+
+@pytest.mark.parametrize("way", ["flat form", "data=<JSON>", "JSON"])
+def test_a_message_about_a_payout_is_a_hint(way: str) -> None:
+    """It names the token, which `verify` asks about; a wrong hash is refused."""
+    for told, refused in ((HASH, False), ("0" * 128, True), ("", True)):
+        tree = {**sample("paydunya", "disburse_message"), "hash": told}
+        body = {
+            "flat form": urlencode(tree),
+            "data=<JSON>": urlencode({"data": json.dumps(tree)}),
+            "JSON": json.dumps(tree),
+        }[way].encode()
+        if refused:
+            with pytest.raises(BadWebhook):
+                paydunya().webhook(WebhookRequest(body=body))
+            continue
+        event = paydunya().webhook(WebhookRequest(body=body))
+        claims = event.claims
+        assert (event.trust, claims.kind, claims.status) == (
+            Trust.NOTHING,
+            "payout",
+            Status.SUCCEEDED,
+        )
+        assert (claims.provider_reference, claims.amount) == ("unknown-token", Decimal(203))
+        assert paydunya().asks(claims) == "verify"
+
+
+def test_a_kept_transfer_is_not_asked_about_as_a_disbursement() -> None:
+    """Payouts of a journal from before Disburse have no token: nothing is asked, as before."""
+    kept = Payment(account="paydunya", kind="payout", provider_reference="TEST000001")
+    assert paydunya().asks(kept) is None
 
 
 # The popup (PSR) and the return URL.

@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl, unquote
 
 import pytest
 
-from paymux.http import WebhookRequest
+from paymux.http import Response, WebhookRequest
 from paymux.models import Reason, Status
 from paymux.simulator import Fault, Simulator
 
@@ -445,6 +445,128 @@ async def test_credits_are_an_option_and_come_from_the_balance() -> None:
     sim.settle(await create(sim), Status.SUCCEEDED)
     assert (await credit(sim))["response_code"] == "00"
     assert sim.paydunya.balance == 500
+
+
+# Disburse v2.
+
+
+async def disburse(sim: Simulator, call: str, **body: Any) -> Any:
+    """Send one of the three requests, and return the answer."""
+    return told(await ask(sim, "POST", f"/paydunya/api/v2/disburse/{call}", body, headers=TEST))
+
+
+async def invoiced(sim: Simulator, **changes: Any) -> Any:
+    """Ask for a token of a disbursement of 500 francs."""
+    body = {
+        "account_alias": "771111111",
+        "amount": 500,
+        "withdraw_mode": "wave-senegal",
+        "callback_url": "https://shop.example/payout",
+        "disburse_id": "wage-7",
+        **changes,
+    }
+    return await disburse(sim, "get-invoice", **body)
+
+
+def office(answers: int = 200) -> tuple[Simulator, list[WebhookRequest]]:
+    """Return a simulator whose shop answers its messages so, and what the shop hears."""
+    sim, heard = Simulator(), list[WebhookRequest]()
+
+    def hears(message: WebhookRequest) -> Response:
+        heard.append(message)
+        return Response(status=answers)
+
+    sim.on_webhook(hears)
+    return sim, heard
+
+
+async def test_a_disbursement_probes_the_callback_then_pays_and_tells() -> None:
+    """An empty message first; the money moves at the submit alone, and its end is a flat form."""
+    sim, heard = office()
+    token = (await invoiced(sim))["disburse_token"]
+    assert token.endswith(" ")
+    assert [(one.method, one.body) for one in heard] == [("POST", b"")]
+    assert len(sim.ledger) == 0
+    state = await disburse(sim, "check-status", disburse_invoice=token)
+    assert (state["status"], state["amount"]) == ("created", "500.00")
+    made = await disburse(sim, "submit-invoice", disburse_invoice=token)
+    assert set(made) == {"response_code", "transaction_id", "provider_ref"}
+    state = await disburse(sim, "check-status", disburse_invoice=token)
+    assert (state["status"], state["disburse_id"]) == ("pending", "wage-7")
+    sim.settle(token.strip(), Status.SUCCEEDED)
+    await until(lambda: len(heard) == 2)
+    message = dict(parse_qsl(heard[1].body.decode()))
+    state = await disburse(sim, "check-status", disburse_invoice=token)
+    assert message == {
+        "hash": HASH,
+        **{name: said for name, said in state.items() if not name.startswith("response_")},
+    }
+    assert (message["status"], message["token"]) == ("success", token)
+    assert sim.ledger.paid_out(provider="paydunya") == 500
+    assert sim.paydunya.balance == 999_500
+
+
+async def test_one_token_is_one_payout() -> None:
+    """A second submit pays nothing; a second token is a second payout."""
+    sim, _ = office()
+    token = (await invoiced(sim))["disburse_token"]
+    for _ in range(2):
+        await disburse(sim, "submit-invoice", disburse_invoice=token)
+    assert len(sim.ledger) == 1
+    again = (await invoiced(sim))["disburse_token"]
+    await disburse(sim, "submit-invoice", disburse_invoice=again)
+    assert len(sim.ledger) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "word"),
+    [
+        ({"withdraw_mode": "wave"}, "1001", "mode"),
+        ({"account_alias": "221771111111"}, "1001", "account_alias"),
+        ({"amount": 0.5}, "1001", "amount"),
+        ({"callback_url": ""}, "4002", "callback"),
+        ({"callback_url": None}, "4002", "callback"),
+    ],
+)
+async def test_a_bad_disbursement_is_refused(changes: dict[str, Any], code: str, word: str) -> None:
+    """A refusal is HTTP 200 with a code and words, and makes no token."""
+    sim, _ = office()
+    refused = await invoiced(sim, **changes)
+    assert (refused["response_code"], "disburse_token" in refused) == (code, False)
+    assert word in refused["response_text"]
+
+
+async def test_a_callback_that_does_not_answer_is_4002_like_missing_funds() -> None:
+    """The code is the same: only the words tell them apart."""
+    sim, _ = office(answers=404)
+    assert (await invoiced(sim))["response_text"] == "the callback is not accessible"
+    sim, _ = office()
+    sim.paydunya.balance = 499
+    token = (await invoiced(sim))["disburse_token"]
+    refused = await disburse(sim, "submit-invoice", disburse_invoice=token)
+    assert (refused["response_code"], "enough funds" in refused["response_text"]) == ("4002", True)
+    assert len(sim.ledger) == 0
+
+
+async def test_a_stuck_disbursement_stays_created() -> None:
+    """What is not sent to the operator is `created`, also long after the submit."""
+    sim, _ = office()
+    sim.paydunya.disburse.stuck = True
+    sim.paydunya.disburse.says = "success"
+    token = (await invoiced(sim))["disburse_token"]
+    made = await disburse(sim, "submit-invoice", disburse_invoice=token)
+    assert made["status"] == "success"
+    state = await disburse(sim, "check-status", disburse_invoice=token)
+    assert state["status"] == "created"
+
+
+async def test_disbursing_is_an_option() -> None:
+    """PayDunya switches it on; an unknown token is refused by either of the later requests."""
+    sim, _ = office()
+    for call in ("submit-invoice", "check-status"):
+        assert (await disburse(sim, call, disburse_invoice="x"))["response_code"] == "404"
+    sim.paydunya.disburse.enabled = False
+    assert (await invoiced(sim))["response_code"] == "401"
 
 
 async def test_slashes_are_forgiven_on_the_socket() -> None:

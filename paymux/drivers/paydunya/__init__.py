@@ -1,4 +1,4 @@
-"""PayDunya: invoices with their own page (PAR, PSR) and transfers between its accounts (PER).
+"""PayDunya: invoices with their own page (PAR, PSR), and payouts: Disburse v2, and PER.
 
 The page is https://developers.paydunya.com/doc/Fr/http_json; PayDunya's own code is
 https://pypi.org/project/paydunya 1.0.7, https://www.npmjs.com/package/paydunya 1.0.12 and
@@ -8,52 +8,37 @@ https://github.com/paydunyadev/paydunya-woocommerce-psr.
 from collections.abc import Mapping
 from hashlib import sha512
 from hmac import compare_digest
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from ...errors import (
-    AuthenticationFailed,
-    BadWebhook,
-    NotFound,
-    ProviderError,
-    Rejected,
-    Unsupported,
-    UsageError,
-)
+from ...errors import BadWebhook, ProviderError, Unsupported, UsageError
 from ...http import Request, Response, Send, WebhookRequest, get, post
-from ...models import Customer, Event, Kind, Order, Payment, Reason, Status
+from ...models import Event, Kind, Order, Payment
 from ...primitives.redaction import Secret
-from ...values.parsing import Unreadable, amount, convert, form_fields
+from ...values.parsing import Unreadable, convert, form_fields
 from ...values.payment_arguments import checked_payment
 from ...values.status_words import StatusWords
-from ..base import Driver, Facts, Option, reveal
-from . import checkout, transfer
-from .answers import (
-    DONE,
-    FAIL_REASON,
-    NO_INVOICE,
-    NO_PAYER,
-    STATUS,
-    TOKEN,
-    Answer,
-    Invoice,
-    Payer,
-    number,
-)
-from .checkout import REFERENCE
+from ..base import Driver, Facts, Option, Pace, reveal
+from . import checkout, disburse, errors, transfer
+from .answers import FAIL_REASON, STATUS, TOKEN, Answer, Invoice
+from .checkout import CREATE, REFERENCE
+from .disburse import Disbursement
 from .ipn import below_data, once_encoded
 
 __all__ = ["REFERENCE", "Answer", "PayDunya"]
 
-CREATE = "/checkout-invoice/create"
-CONFIRM = get("/checkout-invoice/confirm/{token}", Answer, matches=Answer.answers_confirm)
+LIVE, SANDBOX = "/api/v1", "/sandbox-api/v1"
+CONFIRM = {
+    root: get(f"{root}/checkout-invoice/confirm/{{token}}", Answer, matches=Answer.answers_confirm)
+    for root in (LIVE, SANDBOX)
+}
 
 _STORE = ("name", "tagline", "postal_address", "phone", "logo_url", "website_url")
-_NOBODY = Customer()
 _NO_ANSWER = Answer()
 # The page and PayDunya's own code send no reference of ours, look up invoices by token, and have no
 # look-up for transfers.
+_PAYOUT_PACE = Pace(first_look=2.0, watch_timeout=1800.0)
 _FACTS = Facts(deduplicates=False, findable=False, not_found_final_after=None)
 
 
@@ -63,15 +48,21 @@ class PayDunya(Driver, frozen=True, kw_only=True):
     `access_token` is PayDunya's token; the page shows `store_*`; `extra={"channels": ["card"]}`
     limits the ways to pay.
 
-    `payout` is a transfer to a PayDunya account, by phone number or e-mail: it succeeds or fails at
-    once, and stays pending if PayDunya's answer does not repeat the amount. `popup(payment)`
-    returns the answer for PayDunya's JavaScript popup. `python -m paymux.examples.split` pays out a
-    sale in shares.
+    `payout(payee="+221…", operator="wave")` is Disburse v2: money to a phone at a network, which
+    nothing in a number tells, so `operator` is required. It is pending until a look-up tells its
+    end. To set up: PayDunya must switch it on for the application, and the pool needs a
+    `webhook_base` that PayDunya can reach, since it tests the callback before it pays out. The same
+    keys serve.
+
+    An e-mail, or a number of Senegal with `operator="paydunya"`, names a PayDunya account (PER):
+    it is credited at once, stays pending if PayDunya's answer does not repeat the amount, and
+    cannot be looked up. `popup(payment)` returns the answer for PayDunya's JavaScript popup.
+    `python -m paymux.examples.split` pays out a sale in shares.
     """
 
     name = "paydunya"
-    live_url = "https://app.paydunya.com/api/v1"
-    sandbox_url = "https://app.paydunya.com/sandbox-api/v1"
+    live_url = "https://app.paydunya.com"  # each path begins with its version
+    sandbox_url = "https://app.paydunya.com"
     currencies = frozenset({"XOF"})
     # The countries of those of its channels that pay in XOF.
     countries = frozenset({"SN", "CI", "BJ", "TG", "ML", "BF"})
@@ -83,12 +74,14 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         "status": STATUS,
         "invoice.status": STATUS,
         "fail_reason": FAIL_REASON,
+        disburse.STATUS_FIELD: disburse.STATUS,
     }
     # The only answer to a transfer in the page repeats the amount in its description. No answer has
     # a currency.
     proofs: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "invoice": ("amount",),
         "transfer": ("amount",),
+        "disbursement": ("amount",),
     }
     required = frozenset({"master_key", "private_key", "access_token", "store_name"})
     takes: ClassVar[frozenset[Option]] = frozenset(
@@ -103,7 +96,7 @@ class PayDunya(Driver, frozen=True, kw_only=True):
             "webhook_url",
         }
     )
-    payout_takes = frozenset()  # a transfer has only the account and the amount
+    payout_takes: ClassVar[frozenset[Option]] = frozenset({"operator", "webhook_url"})
     settings = frozenset({"channels"})
     prose = frozenset(f"store_{name}" for name in _STORE)
     payer = "optional"
@@ -123,14 +116,32 @@ class PayDunya(Driver, frozen=True, kw_only=True):
     store_website_url: str = ""
 
     def __post_init__(self) -> None:
-        """Check the fields; a key of the other mode is refused."""
+        """Check the fields; a key of the other mode is refused, and a base_url with a version."""
         super().__post_init__()
+        if (self.base_url or "").rstrip("/").endswith("/v1"):  # as it was before Disburse v2
+            accepted = f"an address without the version of an API, such as {self.live_url}"
+            raise UsageError.field("base_url", self.base_url, accepted)
         # The settings of the WooCommerce module: one master key for both modes, and a private key
         # and a token for each mode.
         if reveal(self.private_key).startswith("test_" if self.live else "live_"):
             mode = "live" if self.live else "test"
             accepted = f"a {mode} key: its prefix contradicts live={self.live}"
             raise UsageError.hidden("private_key", accepted)
+
+    @property
+    def root(self) -> str:
+        """The path below which the invoices of this mode are."""
+        return LIVE if self.live else SANDBOX
+
+    def asks(self, payment: Payment) -> Literal["verify", "find"] | None:
+        """Return `verify`, but None for a transfer, or a disbursement without its token."""
+        if payment.kind == "payout" and disburse.TOKEN_ID not in payment.ids:
+            return None
+        return super().asks(payment)
+
+    def pace(self, payment: Payment) -> Pace:
+        """Return when to look up a payment: a payout waits for no page."""
+        return _PAYOUT_PACE if payment.kind == "payout" else super().pace(payment)
 
     def authorize(self, request: Request[Any], token: str | None) -> Request[Any]:
         """Sign with the three keys; there is no login."""
@@ -143,34 +154,14 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         )
 
     def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
-        """Read the code and text that every answer has, mostly with HTTP 200.
-
-        No codes are published: for a transfer, only codes that integrators have received with such
-        a text are sure.
-        """
-        answer = reply.read(Answer) or _NO_ANSWER
-        code = answer.code()
-        if code is None or code in DONE or reply.status >= 500:
+        """Read the code and text that every answer has, mostly with HTTP 200."""
+        told = errors.told(reply)
+        if told is None:
             return super().judge(request, reply)
-        message = answer.response_text or ""
-        words = message.lower()
-        if code == "1001" and "masterkey" in words:
-            return AuthenticationFailed(message, code=code)
-        # 4002 is also "the callback is not accessible".
-        if code == "4002" and "enough funds" in words:
-            return Rejected(message, code=code, reason=Reason.INSUFFICIENT_FUNDS)
-        if request.money:  # a page that was not made moves no money
-            return Rejected(message, code=code) if request.path == CREATE else None
-        # The answer for an unknown token is not published; the text of a good answer is
-        # "Transaction Found".
-        if reply.status in (401, 403):  # in PayDunya's own form, so they are about the keys
-            return AuthenticationFailed(message, code=code)
-        error = super().judge(request, reply)
-        if error is None:
-            error = NotFound() if "not found" in words else ProviderError()
-        error.message = message
-        error.code = code
-        return error
+        refused = errors.refusal(request.path, *told)
+        if refused is not None or request.money:
+            return refused
+        return errors.of_a_look_up(super().judge(request, reply), reply.status, *told)
 
     async def collect(self, send: Send, order: Order) -> Payment:
         """Open a page for an order; items and taxes are shown on it and never change the amount.
@@ -180,8 +171,8 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         """
         store = {name: getattr(self, f"store_{name}") for name in _STORE}
         body = checkout.body(order, store)
-        matches = Answer.answers_create
-        answer = await send(post(CREATE, Answer, body, repeatable=True, matches=matches))
+        path, matches = self.root + CREATE, Answer.answers_create
+        answer = await send(post(path, Answer, body, repeatable=True, matches=matches))
         return msgspec.structs.replace(
             self.pending(order),
             provider_reference=answer.token,
@@ -189,17 +180,22 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         )
 
     async def payout(self, send: Send, order: Order) -> Payment:
-        """Credit a PayDunya account, named by its phone number or e-mail: it ends at once."""
-        return await transfer.payout(self, send, order)
+        """Send money to a phone at a network, or credit a PayDunya account."""
+        if order.operator == "paydunya" or "@" in (order.party or ""):
+            return await transfer.payout(self, send, order)
+        return await disburse.payout(self, send, order)
 
     async def verify(self, send: Send, payment: Payment) -> Payment:
-        """Look up an invoice; a transfer cannot be looked up."""
+        """Look up an invoice or a disbursement; a transfer cannot be looked up."""
+        if disburse.TOKEN_ID in payment.ids and payment.kind in (None, "payout"):
+            said = await send(disburse.look_up(payment))
+            return disburse.payment(self, said, payment.ids[disburse.TOKEN_ID])
         if payment.kind not in (None, "collect"):
             raise Unsupported(f"{self.name} cannot be asked about a {payment.kind}")
         token = payment.provider_reference or ""
         if not TOKEN.fullmatch(token):
             raise UsageError.field("provider_reference", token, "the token of an invoice")
-        return self.payment(await send(CONFIRM.with_ids({"token": token})), token)
+        return self.payment(await send(CONFIRM[self.root].with_ids({"token": token})), token)
 
     def popup(self, payment: Payment) -> dict[str, bool | str]:
         """Return your server's answer to psr.paydunya.min.js: a page as a popup (PSR)."""
@@ -215,15 +211,22 @@ class PayDunya(Driver, frozen=True, kw_only=True):
 
         Every message has the same hash: a wrong one is refused, a right one proves nothing.
         """
-        fields = self.message(dict[str, Any], once_encoded(incoming))
-        invoice = convert(Answer, below_data(fields))
-        # The WooCommerce module: it is the SHA-512 of the master key alone.
-        expected = sha512(reveal(self.master_key).encode()).hexdigest()
-        told = str(invoice.hash).lower().encode("utf-8", "replace")
-        if not compare_digest(told, expected.encode()):
-            raise BadWebhook(f"{self.account}: the hash is not that of our master key")
+        told = below_data(self.message(dict[str, Any], once_encoded(incoming)))
+        if isinstance(told, dict) and "withdraw_mode" in told:  # in no message about an invoice
+            sent = convert(Disbursement, told)
+            self._check(sent.hash)
+            return self.event(disburse.payment(self, sent, sent.named()))
+        invoice = convert(Answer, told)
+        self._check(invoice.hash)
         named = invoice.invoice
         return self._event(invoice, named.token if isinstance(named, Invoice) else None)
+
+    def _check(self, told: object) -> None:
+        """Refuse a message with another hash than that of all messages."""
+        # The WooCommerce module: it is the SHA-512 of the master key alone.
+        expected = sha512(reveal(self.master_key).encode()).hexdigest()
+        if not compare_digest(str(told).lower().encode("utf-8", "replace"), expected.encode()):
+            raise BadWebhook(f"{self.account}: the hash is not that of our master key")
 
     def returned(self, url: str) -> Event:
         """Read the `?token=` of the URL to which the payer returned.
@@ -240,51 +243,9 @@ class PayDunya(Driver, frozen=True, kw_only=True):
 
     def payment(self, said: Answer, asked: str | None = None, kind: Kind = "collect") -> Payment:
         """Read an invoice in an answer, an IPN or a return URL."""
-        invoice = said.invoice if isinstance(said.invoice, Invoice) else NO_INVOICE
-        payer = said.customer if isinstance(said.customer, Payer) else NO_PAYER
-        status, reason = self.outcome(
-            {
-                "status": said.status,
-                "invoice.status": invoice.status if said.status else None,
-                "fail_reason": said.fail_reason,
-            }
-        )
-        metadata = dict(said.custom_data) if isinstance(said.custom_data, dict) else {}
-        reference = metadata.pop(REFERENCE, None)
-        tests = (asked or "").startswith("test_")
-        live = said.mode.lower() == "live" if said.mode else self.live and not tests
-        customer = Customer(name=payer.name, phone=payer.phone, email=payer.email)
-        ids = {"receipt_identifier": said.receipt_identifier} if said.receipt_identifier else {}
-        if said.provider_reference:
-            ids["provider_reference"] = said.provider_reference
-        total = amount(invoice.total_amount)
-        net = amount(invoice.total_amount_without_fees) or total
-        total = net if total is None else total
-        found = Payment(
-            account=self.account,
-            provider=self.name,
-            live=live,
-            reference=reference if isinstance(reference, str) else None,
-            provider_reference=invoice.token or asked,
-            ids=ids,
-            status=status,
-            amount=None if total is None or net is None else min(total, net),
-            currency="XOF",
-            payer=number(payer.phone),
-            # Both "wave-senegal" and "wave_senegal" occur.
-            operator=(payer.payment_method or "").replace("_", "-") or None,
-            receipt_url=said.receipt_url,
-            fee=None if total is None or net is None else abs(total - net) or None,
-            provider_status=said.status,
-            reason=reason,
-            message=None if status is Status.SUCCEEDED else said.trouble(),
-            customer=None if customer == _NOBODY else customer,
-            metadata=metadata,
-        )
-        return self.proved(found, "invoice")
+        return checkout.payment(self, said, asked)
 
     def party(self, kind: Kind, value: str, currency: str = "") -> str:
-        """Read a payer's number, or the number or e-mail of the PayDunya account to credit."""
-        if kind != "payout":
-            return super().party(kind, value, currency)
-        return transfer.payee(value)
+        """Read a number, or the e-mail of the PayDunya account to credit."""
+        email = transfer.email(value) if kind == "payout" else None
+        return super().party(kind, value, currency) if email is None else email

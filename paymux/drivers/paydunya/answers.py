@@ -32,6 +32,13 @@ _TRANSFERRED = re.compile(r"Amount of ([0-9]{1,15}) FCFA", re.ASCII)
 _Tree: TypeAlias = dict[str, Any] | list[Any] | str | None
 
 
+def first_code(code: Any) -> str | None:
+    """Return a `response_code` as text; of several codes, the first."""
+    if code == "00":  # as nearly always
+        return "00"
+    return text((code or [None])[0] if isinstance(code, list) else code)
+
+
 class Invoice(ProviderData, frozen=True):
     """The invoice in an answer or a message."""
 
@@ -76,10 +83,7 @@ class Answer(ProviderData, frozen=True):
 
     def code(self) -> str | None:
         """Return the code as text; of several codes, the first."""
-        code = self.response_code
-        if code == "00":  # as nearly always
-            return "00"
-        return text((code or [None])[0] if isinstance(code, list) else code)
+        return first_code(self.response_code)
 
     @property
     def transferred(self) -> Decimal | None:

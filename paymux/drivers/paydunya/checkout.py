@@ -2,14 +2,20 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import UsageError
-from ...models import Customer, Item, Order
+from ...models import Customer, Item, Order, Payment, Status
 from ...values.money import whole
-from .answers import TOKEN
+from ...values.parsing import amount
+from .answers import NO_INVOICE, NO_PAYER, TOKEN, Answer, Invoice, Payer, number
 
+if TYPE_CHECKING:
+    from . import PayDunya
+
+CREATE = "/checkout-invoice/create"
 REFERENCE = "paymux_reference"  # the key of `custom_data` that carries our reference
+_NOBODY = Customer()
 
 
 def body(order: Order, store: Mapping[str, str]) -> dict[str, Any]:
@@ -43,6 +49,52 @@ def body(order: Order, store: Mapping[str, str]) -> dict[str, Any]:
         "custom_data": {REFERENCE: order.reference, **order.metadata},
         "actions": _given(actions),
     }
+
+
+def payment(driver: "PayDunya", said: Answer, asked: str | None) -> Payment:
+    """Read an invoice in an answer, an IPN or a return URL."""
+    invoice = said.invoice if isinstance(said.invoice, Invoice) else NO_INVOICE
+    payer = said.customer if isinstance(said.customer, Payer) else NO_PAYER
+    status, reason = driver.outcome(
+        {
+            "status": said.status,
+            "invoice.status": invoice.status if said.status else None,
+            "fail_reason": said.fail_reason,
+        }
+    )
+    metadata = dict(said.custom_data) if isinstance(said.custom_data, dict) else {}
+    reference = metadata.pop(REFERENCE, None)
+    tests = (asked or "").startswith("test_")
+    live = said.mode.lower() == "live" if said.mode else driver.live and not tests
+    customer = Customer(name=payer.name, phone=payer.phone, email=payer.email)
+    ids = {"receipt_identifier": said.receipt_identifier} if said.receipt_identifier else {}
+    if said.provider_reference:
+        ids["provider_reference"] = said.provider_reference
+    total = amount(invoice.total_amount)
+    net = amount(invoice.total_amount_without_fees) or total
+    total = net if total is None else total
+    found = Payment(
+        account=driver.account,
+        provider=driver.name,
+        live=live,
+        reference=reference if isinstance(reference, str) else None,
+        provider_reference=invoice.token or asked,
+        ids=ids,
+        status=status,
+        amount=None if total is None or net is None else min(total, net),
+        currency="XOF",
+        payer=number(payer.phone),
+        # Both "wave-senegal" and "wave_senegal" occur.
+        operator=(payer.payment_method or "").replace("_", "-") or None,
+        receipt_url=said.receipt_url,
+        fee=None if total is None or net is None else abs(total - net) or None,
+        provider_status=said.status,
+        reason=reason,
+        message=None if status is Status.SUCCEEDED else said.trouble(),
+        customer=None if customer == _NOBODY else customer,
+        metadata=metadata,
+    )
+    return driver.proved(found, "invoice")
 
 
 def _channels(names: Any) -> list[str]:

@@ -31,7 +31,7 @@ FACTS = (
         steps=(
             Raw(
                 method="POST",
-                path="/checkout-invoice/create",
+                path="/sandbox-api/v1/checkout-invoice/create",
                 body={"invoice": {"total_amount": 0}, "store": {"name": "{store_name}"}},
             ),
         ),

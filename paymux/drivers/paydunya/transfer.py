@@ -10,7 +10,6 @@ from ...errors import UsageError
 from ...http import Send, post
 from ...models import Order, Payment
 from ...values.money import whole
-from ...values.phone import phone_digits
 from .answers import Answer
 
 if TYPE_CHECKING:
@@ -29,10 +28,10 @@ async def payout(driver: "PayDunya", send: Send, order: Order) -> Payment:
     If the answer does not repeat the amount, or has a status other than "completed", the transfer
     does not count as succeeded.
     """
-    alias = re.sub(r"^221(?=[0-9]{9}$)", "", order.party or "")
+    alias = _alias(order.party or "")
     body = {"account_alias": alias, "amount": whole(order.amount)}
     matches = partial(Answer.answers_credit, order=order)
-    answer = await send(post(CREDIT, Answer, body, matches=matches))
+    answer = await send(post(driver.root + CREDIT, Answer, body, matches=matches))
     made = msgspec.structs.replace(
         driver.pending(order),
         status=driver.status({"status": answer.status or "completed"}),
@@ -45,15 +44,20 @@ async def payout(driver: "PayDunya", send: Send, order: Order) -> Payment:
     )
 
 
-def payee(value: str) -> str:
-    """Read the number or e-mail of the account to credit.
+def email(value: object) -> str | None:
+    """Return the e-mail of an account to credit, or None: it is none."""
+    return value if isinstance(value, str) and _EMAIL.fullmatch(value) else None
 
-    The number of an account is sent without its country code. A number of Senegal is unique then.
-    Numbers of other countries are not (8 digits in BF, ML and TG, 10 in BJ and CI), so for them
-    only an e-mail is accepted.
+
+def _alias(party: str) -> str:
+    """Return the account to credit as PayDunya writes it: without a country code.
+
+    A number of Senegal is unique then. Numbers of other countries are not (8 digits in BF, ML and
+    TG, 10 in BJ and CI), so for them only an e-mail is accepted.
     """
-    try:
-        return str(value) if _EMAIL.fullmatch(str(value)) else phone_digits(value, {"SN"})
-    except UsageError:
+    if "@" in party:
+        return party
+    if not party.startswith("221"):
         accepted = "a number of SN, or the e-mail of a PayDunya account"
-        raise UsageError.field("payee", value, accepted) from None
+        raise UsageError.field("payee", party, accepted)
+    return party[3:]

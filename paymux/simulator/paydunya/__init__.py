@@ -1,4 +1,4 @@
-"""PayDunya's HTTP/JSON API: invoices (PAR) and credits to other accounts (PER).
+"""PayDunya's HTTP/JSON API: invoices (PAR), credits to other accounts (PER), and Disburse v2.
 
 Its page is https://developers.paydunya.com/doc/Fr/http_json ("the page"); further fields of live
 bodies are from npm paydunya 1.0.12 and integrators' code. Errors have HTTP 200. Credentials:
@@ -22,6 +22,7 @@ from ..core import SimulatorCore
 from ..ledger import Entry, Outcome
 from ..messages import Message
 from ..replies import Refused, fields, html_reply, json_reply, segments
+from .disburse import Disbursements
 from .messages import encoded, invoice, site
 from .page import checkout
 
@@ -35,7 +36,6 @@ class PayDunya(Provider):
     """PayDunya's API; a test may change every attribute set in `__init__`."""
 
     name = "paydunya"
-    base_path = "/sandbox-api/v1"  # /api/v1 is live
     hosts = frozenset({"app.paydunya.com"})
     credentials: ClassVar[Mapping[str, str]] = {
         "master_key": "simulator",
@@ -68,11 +68,12 @@ class PayDunya(Provider):
         self.joint: Literal["&", "?"] = "&"  # between a return_url with a query, and token=
         self.redistribution = True  # PER "must be switched on" in the application's settings
         self.balance = Decimal(1_000_000)
+        self.disburse = Disbursements(self)
         self.operator = "wave_senegal"
         self.page_life = 86_400.0  # seconds; integrators say that an invoice ends after 24 hours
 
     async def answer(self, incoming: WebhookRequest) -> Response:
-        """Answer below /sandbox-api/v1 and /api/v1, and serve the checkout page."""
+        """Answer below /sandbox-api/v1, /api/v1 and /api/v2, and serve the checkout page."""
         match incoming.method, *segments(incoming):
             case "POST", ("sandbox-api" | "api") as api, "v1", "checkout-invoice", "create":
                 return self._create(self._body(incoming, api), api)
@@ -83,6 +84,10 @@ class PayDunya(Provider):
                 return self._confirm(token, api)
             case "POST", ("sandbox-api" | "api") as api, "v1", "direct-pay", "credit-account":
                 return self._credit(self._body(incoming, api), api)
+            case "POST", "api", "v2", "disburse", (
+                "get-invoice" | "submit-invoice" | "check-status"
+            ) as call:
+                return await self.disburse.answer(call, self._disbursing(incoming))
             case "GET" | "POST", "sandbox-checkout" | "checkout", "invoice", token:
                 return self._page(incoming, token)
             case "GET", "sandbox-checkout" | "checkout", "receipt", "pdf", name:
@@ -91,6 +96,8 @@ class PayDunya(Provider):
 
     def message(self, entry: Entry, *, forged: bool = False) -> Message | None:
         """Make the IPN of an invoice: equal to a confirmation, with its hash; a credit has none."""
+        if "withdraw_mode" in entry.words:
+            return self.disburse.message(entry, forged=forged)
         url = entry.words["actions"]["callback_url"] if entry.kind == "collect" else None
         if not url:
             return None
@@ -136,7 +143,13 @@ class PayDunya(Provider):
             raise Refused(self._error("Invalid JSON"))
         return body
 
-    def _amount(self, written: Any, name: str) -> Decimal:
+    def _disbursing(self, incoming: WebhookRequest) -> dict[str, Any]:
+        """Read a request of Disburse v2, which has one path: the private key has the mode."""
+        private = incoming.headers.get("paydunya-private-key") or ""
+        return self._body(incoming, "sandbox-api" if private.startswith("test_") else "api")
+
+    def amount(self, written: Any, name: str) -> Decimal:
+        """Read an amount, or refuse it."""
         # Whole francs, as a number or a string; PyPI paydunya 1.0.7 sends a float.
         if isinstance(written, bool) or not _WHOLE.fullmatch(str(written)):
             raise Refused(self._error(f"{name} must be a positive whole number"))
@@ -156,14 +169,14 @@ class PayDunya(Provider):
     def _create(self, body: dict[str, Any], api: str) -> Response:
         asked, store = self._object(body, "invoice"), self._object(body, "store")
         # The page: only these two are required.
-        amount = self._amount(asked.get("total_amount"), "total_amount")
+        amount = self.amount(asked.get("total_amount"), "total_amount")
         if not isinstance(store.get("name"), str) or not store["name"]:
             raise Refused(self._error("store name is required"))
         custom, customer = self._object(body, "custom_data"), self._object(asked, "customer")
         actions = self._object(body, "actions")
         reference = custom.get(self.reference_key)
         sandbox = api == "sandbox-api"
-        token = f"test_{self._code(10)}" if sandbox else self._code(21)
+        token = f"test_{self.code(10)}" if sandbox else self.code(21)
         entry = self.open(
             "collect",
             reference=str(reference) if reference else None,
@@ -180,8 +193,8 @@ class PayDunya(Provider):
             channels=asked.get("channels") or body.get("channels"),
             custom_data=custom,
             actions={name: actions.get(name) or "" for name in _ACTIONS},
-            receipt_identifier=self._code(12),
-            operator_reference=self._code(16),
+            receipt_identifier=self.code(12),
+            operator_reference=self.code(16),
         )
         self.ring(entry, on_phone=False)
         return json_reply(
@@ -193,7 +206,8 @@ class PayDunya(Provider):
             }
         )
 
-    def _code(self, length: int) -> str:
+    def code(self, length: int) -> str:
+        """Make a token or an id from the seed."""
         return "".join(self.core.random.choices(string.ascii_letters + string.digits, k=length))
 
     def _confirm(self, token: str, api: str) -> Response:
@@ -209,7 +223,7 @@ class PayDunya(Provider):
             # From integrators' code for disbursements, as is 4002.
             return self._error("Direct pay is not enabled for this application", "401")
         amount, alias = (
-            self._amount(body.get("amount"), "amount"),
+            self.amount(body.get("amount"), "amount"),
             str(body.get("account_alias") or ""),
         )
         if not _ALIAS.fullmatch(alias):

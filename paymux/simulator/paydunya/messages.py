@@ -37,6 +37,11 @@ def site(entry: Entry, paydunya: "PayDunya") -> str:
     return f"{paydunya.url}/{'sandbox-checkout' if entry.words['mode'] == 'test' else 'checkout'}"
 
 
+def signature(paydunya: "PayDunya") -> str:
+    """Return the hash of every message: that of the master key alone."""
+    return hashlib.sha512(paydunya.credentials["master_key"].encode()).hexdigest()
+
+
 def invoice(entry: Entry, paydunya: "PayDunya") -> dict[str, Any]:
     """Format an invoice as on the page; the payment's state is `status`, not the code."""
     words, token, ended = entry.words, entry.provider_reference, entry.status.terminal
@@ -45,7 +50,7 @@ def invoice(entry: Entry, paydunya: "PayDunya") -> dict[str, Any]:
     told: dict[str, Any] = {
         "response_code": "00",
         "response_text": "Transaction Found",
-        "hash": hashlib.sha512(paydunya.credentials["master_key"].encode()).hexdigest(),
+        "hash": signature(paydunya),
         "invoice": {
             "items": words["items"],
             "taxes": words["taxes"],
