@@ -15,7 +15,7 @@ import re
 import socket
 import ssl
 import struct
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
 from http import HTTPStatus
@@ -39,12 +39,13 @@ from paymux import (
 )
 from paymux.core import orders
 from paymux.drivers import load
-from paymux.http import PreparedRequest, Response
+from paymux.http import Connection, PreparedRequest, Response
 from paymux.models import Kind
 from paymux.primitives.redaction import Secret
 from paymux.simulator import Simulator
 from paymux.simulator.ledger import Outcome
 from paymux.transport.aiohttp import DIRECT, AiohttpConnection
+from paymux.transport.connection import connection_of
 from paymux.values.network import network_of
 
 from .proxy import Proxy
@@ -112,7 +113,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
     driver: str
     verb: Kind
+    of: str = ""  # the provider's word for it, where a verb has several operations
     path: str  # where its money request goes
+    # Where a step before it goes, which moves nothing: it is answered beside the wire, so that
+    # every fault meets the money request, over a connection that nothing else has used.
+    first: str = ""
     order: Mapping[str, Any]
     fields: Mapping[str, Any] = {}
     # of the driver, which must be proved before more than a few of its requests leave
@@ -137,7 +142,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """Give the name by which the campaign and the tests call it."""
-        return f"{self.driver} {self.verb}"
+        return " ".join(filter(None, (self.driver, self.verb, self.of)))
 
 
 async def _bearer() -> str:
@@ -300,11 +305,32 @@ OPERATIONS: Mapping[str, Operation] = {
             driver="paydunya",
             verb="payout",
             path="/paydunya/sandbox-api/v1/direct-pay/credit-account",
-            order={"amount": 500, "currency": "XOF", "payee": "221771234567"},
+            order={"amount": 500, "currency": "XOF", "payee": "seller@example.com"},
             refusal=(sample("paydunya", "no_funds.200"), Rejected),
             altered=({"description": "Success! Amount of 7 FCFA has been transfered to A"},),
             stale=_KEYS,
             duplicate="its requests carry no reference that could be a duplicate",
+            throttled=_NO_THROTTLE,
+            busy=(sample("paydunya", "maintenance.200"), OutcomeUnknown),
+        ),
+        Operation(
+            driver="paydunya",
+            verb="payout",
+            of="disburse",
+            first="/paydunya/api/v2/disburse/get-invoice",
+            path="/paydunya/api/v2/disburse/submit-invoice",
+            order={
+                "amount": 500,
+                "currency": "XOF",
+                "payee": "+221771234567",
+                "operator": "wave",
+                "webhook_url": "https://shop.example/hook",
+            },
+            endless="only the token and our reference are in it",
+            refusal=(sample("paydunya", "no_funds.200"), Rejected),
+            altered=_NO_ECHO,
+            stale=_KEYS,
+            duplicate=_NO_DUPLICATE,
             throttled=_NO_THROTTLE,
             busy=(sample("paydunya", "maintenance.200"), OutcomeUnknown),
         ),
@@ -324,6 +350,30 @@ OPERATIONS: Mapping[str, Operation] = {
         ),
     )
 }
+
+
+class Aside:
+    """A connection that gives an operation's first step to the provider beside the wire."""
+
+    def __init__(self, wire: Connection, door: "Door") -> None:
+        self._wire, self._door = wire, door
+
+    async def exchange(self, outgoing: PreparedRequest) -> Response:
+        """Carry one attempt."""
+        target = f"/{outgoing.url.split('/', 3)[3]}"
+        if not target.startswith(self._door.operation.first):
+            return await self._wire.exchange(outgoing)
+        outgoing.started = outgoing.sent = True
+        headers, body = outgoing.headers, outgoing.body or b""
+        return await self._door.hand_over(outgoing.method, target, headers, body)
+
+    def frames(self, outgoing: PreparedRequest) -> AsyncGenerator[str | bytes]:
+        """Open a WebSocket."""
+        return self._wire.frames(outgoing)
+
+    async def aclose(self) -> None:
+        """Close the wire."""
+        await self._wire.aclose()
 
 
 class Visit:
@@ -388,12 +438,8 @@ class Visit:
         first, *lines = head.decode("latin-1").split("\r\n")
         method, target, _ = first.split(" ")
         pairs = (line.partition(":") for line in lines)
-        simulator = self.door.simulator
         headers = {name: value.strip() for name, _, value in pairs}
-        outgoing = PreparedRequest(
-            method=method, url=simulator.url + target, headers=headers, body=body, money=False
-        )
-        return await simulator.connection.exchange(outgoing)
+        return await self.door.hand_over(method, target, headers, body)
 
     async def refuse(self) -> bool:
         """Read a whole request, and do nothing; False where the client left before."""
@@ -531,6 +577,7 @@ class Door:
         # a payer with an open prompt would be busy for the next case
         self.simulator.mpesa.locks = False
         self.simulator.cinetpay.pings = False
+        self.simulator.paydunya.disburse.probes = False
         self.simulator.mpesa_gateway.refund_outcome = Outcome(Status.PENDING)
         self.plan: list[Fault] = [HEALTHY]
         # Held for good, so that no other program gets the port while no server of ours listens.
@@ -562,6 +609,14 @@ class Door:
         """Note that an answer left whole; `unsure`: the client cannot know that it is."""
         self.told, self.unsure = told, unsure
         self.refused += told == "refusal"
+
+    async def hand_over(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> Response:
+        """Let the provider do what a request asks."""
+        url = self.simulator.url + target
+        outgoing = PreparedRequest(method=method, url=url, headers=headers, body=body, money=False)
+        return await self.simulator.connection.exchange(outgoing)
 
     def entries(self) -> list[str]:
         """List the provider's ids of the orders that it accepted since."""
@@ -698,18 +753,15 @@ class Desk:
             url = Secret(f"http://shop:canary@127.0.0.1:{self._proxy.port}")
             network = network_of(url, None, None)
         self._connection = AiohttpConnection(connect_timeout, network)
+        wire: Connection = self._connection
         if self._over == "session":
             # a case lets no name resolve, which the session's cache would hide
             connector = aiohttp.TCPConnector(use_dns_cache=False)
             self._session = aiohttp.ClientSession(connector=connector)
-            self._pool = Pool(
-                driver,
-                session=self._session,
-                connect_timeout=connect_timeout,
-                attempts=self._attempts,
-            )
-        else:
-            self._pool = Pool(driver, connection=self._connection, attempts=self._attempts)
+            wire = connection_of(None, self._session, connect_timeout, None, None, None)
+        if self.operation.first:
+            wire = Aside(wire, self.door)
+        self._pool = Pool(driver, connection=wire, attempts=self._attempts)
         if self.operation.verb == "refund":
             self._paid = self._bought()
         if self.operation.credential:  # as in a shop that has paid before
@@ -840,6 +892,8 @@ class Desk:
                 self.operation.driver,
             ):
                 return f"the unknown payment is {kept!r}"
+            if self.operation.first and not kept.provider_reference:
+                return "the id of its first step is lost"
             return (
                 None
                 if kept.amount == self.operation.order["amount"]
