@@ -122,6 +122,14 @@ PROFILES: Mapping[str, Profile] = {
         phone="254708{:06}",
         says="no deduplication, look-up by its own reference only; answered by messages",
     ),
+    "paydunya payout": Profile(
+        account="paydunya",
+        kind="payout",
+        currency="XOF",
+        phone="22177{:07}",
+        options={"operator": "wave"},
+        says="two steps, of which the second pays; no deduplication, look-up by the first's token",
+    ),
 }
 # The decisions of 20 payers.
 _HABITS = (
@@ -181,7 +189,7 @@ def orders_of(city: City, count: int, chance: random.Random, *, over: float) -> 
         order = Order(
             profile=name,
             reference=f"o-{number:06}",
-            amount=100 + 5 * number,
+            amount=200 + 5 * number,  # PayDunya pays out 200 francs or more
             phone=PROFILES[name].phone.format(number),
             begins=chance.uniform(0, over),
         )
@@ -193,6 +201,7 @@ def orders_of(city: City, count: int, chance: random.Random, *, over: float) -> 
     city.mpesa.accounts.utility = Decimal(10**9)
     for carrier in city.campay.floats:
         city.campay.floats[carrier] = Decimal(10**9)
+    city.paydunya.balance = Decimal(10**9)
     return found
 
 
@@ -382,7 +391,7 @@ class Shop:
             "reference": order.reference,
         }
         if what.kind == "payout":
-            return await self.pool.payout(what.account, payee=order.phone, **given)
+            return await self.pool.payout(what.account, payee=order.phone, **given, **what.options)
         if what.kind == "refund":
             return await self.pool.refund(
                 Payment(
@@ -447,6 +456,8 @@ class Shop:
             if route.use in ANSWERS:
                 return await self._hooks.answer(incoming)
             event = self.pool.webhook(incoming)
+            if event.ping:
+                return Response(status=200)
             claimed = (
                 event.path_reference
                 or event.claims.reference

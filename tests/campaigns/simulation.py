@@ -538,6 +538,7 @@ class City(Simulator):
 _OURS = (
     "external_reference",
     "transaction_id",
+    "disburse_id",
     "AccountReference",
     "OriginatorConversationID",
     "TransactionID",
@@ -550,12 +551,14 @@ _MONEY = frozenset(
         "mpesa/stkpush/v1/processrequest",
         "mpesa/b2c/v3/paymentrequest",
         "mpesa/reversal/v1/request",
+        "api/v2/disburse/submit-invoice",
     }
 )
 _LOOKS: Mapping[str, tuple[str, ...]] = {
     "v2/payment/check": ("transaction_id",),
     "mpesa/stkpushquery/v1/query": ("CheckoutRequestID",),
     "mpesa/transactionstatus/v1/query": ("OriginalConversationID", "TransactionID"),
+    "api/v2/disburse/check-status": ("disburse_invoice",),
 }
 
 
@@ -573,7 +576,7 @@ def about(incoming: WebhookRequest) -> tuple[str, str]:
 
 def named(body: Mapping[str, Any], names: Sequence[str] = _OURS) -> str:
     """Return the first of these fields that a body has."""
-    return next((str(body[name]) for name in names if name in body), "")
+    return next((str(body[name]).strip() for name in names if name in body), "")
 
 
 def known_as(entry: Entry) -> str:
