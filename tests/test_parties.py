@@ -81,7 +81,7 @@ async def test_operator_and_bill_reference_are_options() -> None:
     wire = _wire()
     async with Pool(Keyless(), Payees(), connection=wire) as pool:
         phone = {"payee": "237677777777", **PAYOUT}
-        mistakes: list[tuple[str, Any]] = [("operator", "vodafone"), ("bill_reference", "x" * 14)]
+        mistakes: list[tuple[str, Any]] = [("operator", "vodafone"), ("bill_reference", "x" * 21)]
         for option, wrong in mistakes:
             with pytest.raises(UsageError) as caught:
                 await pool.payout("payees", **phone, **{option: wrong})

@@ -37,7 +37,7 @@ class OrderOptions(TypedDict, total=False):
     cancel_url: str
     webhook_url: str | None
     operator: Operator  # the network or wallet, where the provider cannot tell it by the number
-    bill_reference: str  # the account at a pay bill number, of at most 13 characters
+    bill_reference: str  # the account at a pay bill number, of at most 20 characters
 
 
 def options_of(driver: Driver, kind: Kind) -> frozenset[Option]:
@@ -200,7 +200,7 @@ def _operator(name: str, value: object) -> str:
 
 
 def _bill_reference(name: str, value: object) -> str:
-    return checked_text(name, value, 13)
+    return checked_text(name, value, 20)  # a provider may have room for less
 
 
 def _price(name: str, value: object) -> Decimal:

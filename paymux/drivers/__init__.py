@@ -59,7 +59,8 @@ provider's reference and the kind of the payment. Helper functions come below th
 What the provider does not have is not overridden. Beside `collect`, `verify` and `webhook`:
 
 * `payout` sends money to `order.party`: a phone number, or one with a word of `payees` before it
-  ("till:…"). `payout_takes` has the options of a payout, if they are not those of `takes`.
+  ("till:…"). `payout_takes` has the options of a payout, if they are not those of `takes`;
+  `lost_payout` says what a caller may do if the answer was lost and it cannot be asked for.
 * `refund` gives money of a payment back. `refund_takes` has its options, and `lost_refund` says
   what a caller may do if the answer was lost.
 * `find` asks by what `finds_by` has for each kind: our reference, or the provider's receipt. Where

@@ -66,9 +66,11 @@ class Driver(Account, frozen=True, kw_only=True):
     token_life: ClassVar[float] = 300.0  # seconds, if the provider states none
     watch_timeout: ClassVar[float] = 300.0  # seconds; longer: a page (watch/schedule.py)
     first_look: ClassVar[float] = 2.0  # seconds from an order to the first useful look-up
-    # What a caller may do if the answer with a checkout page's URL, or to a refund, was lost.
+    # What a caller may do if the answer with a checkout page's URL was lost, or to a refund, or to
+    # a payout that cannot be asked for.
     lost_page: ClassVar[str] = ""
     lost_refund: ClassVar[str] = ""
+    lost_payout: ClassVar[str] = ""
     # The provider may never call a path that contains one of these words.
     callback_words_to_avoid: ClassVar[tuple[str, ...]] = ()
     # Whether it sends a message again that was not answered with 2xx; unknown: False.

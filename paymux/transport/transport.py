@@ -228,6 +228,17 @@ class Transport:
             yield frame
 
 
+def _advice(call: Call, unknown: Payment) -> str:
+    """Return what the driver advises a caller whose answer was lost, or nothing."""
+    driver = call.driver
+    if unknown.kind == "refund":
+        return driver.lost_refund
+    if unknown.kind == "payout":
+        return "" if driver.asks(unknown) else driver.lost_payout
+    # If the reference was used before, the payer may have the page of the earlier request.
+    return driver.lost_page if unknown.kind == "collect" and not call.duplicate else ""
+
+
 def _ended(call: Call, error: Exception) -> Exception:
     """Return what an error that ends a verb means to its caller."""
     late = isinstance(error, TimeoutError)
@@ -237,10 +248,7 @@ def _ended(call: Call, error: Exception) -> Exception:
         unknown = call.pending or Payment(
             account=driver.account, provider=driver.name, live=driver.live
         )
-        # If the reference was used before, the payer may have the page of the earlier request.
-        page = driver.lost_page if unknown.kind == "collect" and not call.duplicate else ""
-        advice = driver.lost_refund if unknown.kind == "refund" else page
-        return OutcomeUnknown(". ".join(filter(None, (said, advice))), unknown)
+        return OutcomeUnknown(". ".join(filter(None, (said, _advice(call, unknown)))), unknown)
     if late:
         money = call.pending is not None or call.moves_money
         return (

@@ -89,7 +89,9 @@ class VerbPromises(Promises):
                 for order in orders:
                     lost = driver.pending(order)
                     lost = msgspec.structs.replace(lost, provider_reference=None, ids={})
-                    assert driver.asks(lost) == ("find" if by_ours else None), kind
+                    findable = driver.facts_of(order).findable
+                    assert driver.asks(lost) == ("find" if findable else None), kind
+                    assert driver.facts_of(lost) == driver.facts_of(order), kind
 
     def test_the_case_has_the_requests_of_each_operation(self) -> None:
         """What the driver can do, the case describes; otherwise other promises fail obscurely."""
