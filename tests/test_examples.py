@@ -176,6 +176,8 @@ async def test_split_pays_each_share_once(tmp_path: Path) -> None:
         ("payroll 2026-11", "PAYMUX_WEBHOOK_KEY"),
         ("payroll 2026-11", "PAYMUX_JOURNAL"),
         ("payroll", None),  # the month is missing
+        ("supplier invoice-7 till:600998 900", "PAYMUX_JOURNAL"),
+        ("supplier invoice-7", None),  # payee and amount are missing
         ("paybill_shop", "PAYMUX_WEBHOOK_BASE"),
         ("paybill_shop --register 0722000000", "PAYMUX_WEBHOOK_KEY"),
         ("paybill_shop", "ORDERS"),
@@ -251,6 +253,28 @@ async def test_payroll_pays_phones_at_their_networks(tmp_path: Path) -> None:
         assert (code, "2 of 2 are paid" in said) == (0, True), said
         assert (await ran("payroll", "2026-11", env=env, given=rows))[0] == 0
         assert sim.ledger.paid_out() == 12_000
+
+
+async def test_a_supplier_is_paid_once(tmp_path: Path) -> None:
+    """By paybill and till; again, and after a lost answer, it is never sent a second time."""
+    async with Simulator(payer_delay=0.0) as sim:
+        env = {**payroll(sim, tmp_path), "WAIT": "3"}
+        bill = ("invoice-7", "paybill:600000", "1500")
+        code, said = await ran("supplier", *bill, env=env)
+        assert (code, "bill_reference" in said) == (1, True)
+        for _ in range(2):
+            code, said = await ran("supplier", *bill, "353353", env=env)
+            assert (code, "invoice-7 succeeded S" in said) == (0, True)
+        sim.fault("mpesa", "POST /mpesa/b2b/v1/paymentrequest/", kind=Fault.DROP_AFTER)
+        for _ in range(2):  # its result ends it, although its answer was lost
+            code, said = await ran("supplier", "invoice-8", "till:600000", "700", env=env)
+            assert (code, "invoice-8 succeeded S" in said) == (0, True)
+        sim.fault("mpesa", "POST /mpesa/b2b/v1/paymentrequest/", kind=Fault.DROP_AFTER)
+        for _ in range(2):  # no result comes, and nothing can be asked
+            code, said = await ran("supplier", "invoice-9", "till:600004", "900", env=env)
+            assert (code, "invoice-9 pending without a receipt" in said) == (1, True)
+        assert sim.ledger.paid_out() == 2200
+        assert len(sim.received("mpesa", "POST /mpesa/b2b/v1/paymentrequest/")) == 3
 
 
 async def test_payroll_goes_on_after_a_crash(tmp_path: Path) -> None:

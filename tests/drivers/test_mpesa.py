@@ -58,7 +58,14 @@ CASE = Case(
     payouts=(
         ("254712345678", "POST /mpesa/b2c/v3/paymentrequest/"),
         ("pochi:254712345678", "POST /mpesa/b2pochi/v1/paymentrequest/"),
+        ("paybill:600999", "POST /mpesa/b2b/v1/paymentrequest/"),
+        ("till:600998", "POST /mpesa/b2b/v1/paymentrequest/"),
+        ("paybill:572572", "POST /mpesa/b2b/v1/remittax/"),
     ),
+    payout_options={
+        "paybill:600999": {"bill_reference": "353353"},
+        "paybill:572572": {"bill_reference": "PRN1234XN"},
+    },
     refund="POST /mpesa/reversal/v1/request/",
     words=Shape(
         fields={

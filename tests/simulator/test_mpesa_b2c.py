@@ -77,7 +77,7 @@ async def test_a_payout_is_acknowledged_and_then_told(
         "B2CChargesPaidAccountAvailableFunds": 0.0,
         "ReceiverPartyPublicName": "254712345678 - John Doe",
         "B2CUtilityAccountAvailableFunds": 999_900.0,
-        "B2CWorkingAccountAvailableFunds": 0.0,
+        "B2CWorkingAccountAvailableFunds": 1_000_000.0,
     }
     url = "https://internalsandbox.safaricom.co.ke/mpesa/b2cresults/v1/submit"
     del said["ResultParameters"]
@@ -298,8 +298,8 @@ async def test_the_balance_is_the_ledgers() -> None:
     accounts = [account.split("|") for account in values["AccountBalance"].split("&")]
     held = {name: (currency, current) for name, currency, current, *_ in accounts}
     assert held.pop("Utility Account") == ("KES", "1000150.00")
+    assert held.pop("Working Account") == ("KES", "1000000.00")
     others = (
-        "Working Account",
         "Float Account",
         "Charges Paid Account",
         "Organization Settlement Account",

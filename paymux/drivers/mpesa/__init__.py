@@ -1,4 +1,4 @@
-"""M-Pesa of Safaricom's Daraja: Express, C2B with pull, B2C, reversal, status and balance.
+"""M-Pesa of Safaricom's Daraja: Express, C2B with pull, B2C, B2B, reversal, status and balance.
 
 "Documentation": https://developer.safaricom.co.ke/ as transcribed at
 https://github.com/amoskyalo/daraja-docs.
@@ -9,9 +9,13 @@ an answer with the id of the acknowledgement. So payouts, refunds, `find` and th
 `webhook_base` and a `Webhooks` that hears them, in any process that shares the journal. Daraja has
 no idempotency key for a push: an order with a lost answer is found by its own callback path.
 
-- `payee` is a phone number; `pochi:2547…` is a small business's wallet. A paybill, a till or a bank
-  account has its word before the colon, too (`paybill:`, `till:`, `bank:`), and each driver says
-  which it takes.
+- `payee` is a phone number; `pochi:2547…` is a small business's wallet, `paybill:888880` and
+  `till:123456` are other businesses. A paybill needs `bill_reference=`, your account there.
+  `paybill:572572` is the tax authority, whose `bill_reference` is the payment registration number.
+- **What goes to a paybill or till has no id of ours** (B2B): it is sent once, and if its answer was
+  lost, nothing can be asked. Its result comes to its own address and ends it; without one look in
+  Safaricom's portal. It leaves the working account (`balance().by_account`), not the utility
+  account of B2C. `extra={"command_id": "BusinessPayToBulk"}` tops up a B2C shortcode from there.
 - `payment.reason` says why one failed: UNKNOWN_PAYEE (correct the number), INSUFFICIENT_FUNDS (top
   up *your* account). `extra={"command_id": "SalaryPayment"}` is for wages; B2C takes 10 to 250,000
   shillings.
@@ -60,19 +64,30 @@ Mpesa.from_safaricom}`.
 """
 
 from base64 import b64encode
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from ...errors import ProviderError
-from ...http import Request, Response, Send, WebhookRequest, get
+from ...http import Request, Response, Send, get
 from ...models import Balance, Event, Kind, Order, Payment
 from ...primitives import coerce
 from ...primitives.redaction import Secret
 from ...values.parsing import Unreadable
 from ..base import Driver, Token, reveal
-from . import b2c, balance, c2b, pull, registration, results, reversal, status, stk, values
+from . import (
+    balance,
+    c2b,
+    messages,
+    payouts,
+    pull,
+    registration,
+    results,
+    reversal,
+    status,
+    stk,
+    values,
+)
 from .account import Account
 from .errors import duplicate, refusal, throttled
 from .express import PUSH, QUERY, Said
@@ -105,16 +120,21 @@ class Mpesa(Account, frozen=True, kw_only=True):
 
     `payout`, `refund`, `balance` and `find` also need an API user ("initiator"), whom the Business
     Administrator makes at org.ke.m-pesa.com (operators, access channel API) with a role for each
-    operation: ORG B2C API initiator (payout), Org Reversals Initiator (refund), Transaction Status
-    query ORG API (verify and find), Balance Query ORG API (balance). The products B2C, Reversal,
-    Transaction Status and Account Balance must be in the app as well.
+    operation: ORG B2C API initiator (payout to a phone), Org Business Pay Bill API initiator (to a
+    paybill or till), Org Business Pay to Bulk API initiator (top-up), Tax Remittance to KRA API
+    (tax), Org Reversals Initiator (refund), Transaction Status query ORG API (verify and find),
+    Balance Query ORG API (balance). The products B2C, B2B, Tax Remittance, Reversal, Transaction
+    Status and Account Balance must be in the app as well, as far as you use them.
 
     * `initiator_name`: the API user's name.
     * `security_credential`: its password, encrypted with the certificate of the same environment,
       by the page "Test credentials" of the portal, or by `paymux security-credential`. It is valid
       as long as the password, 90 days; after several wrong ones the user is locked.
     * `payout(…, extra={"command_id": "SalaryPayment"})`, or PromotionPayment; else it is a
-      BusinessPayment. 10 to 250,000 shillings each.
+      BusinessPayment. 10 to 250,000 shillings each, to a phone. `payee="paybill:…"` and "till:…"
+      take `bill_reference=`, and `extra={"requester": …}`, the number of the customer whose bill it
+      is; `{"command_id": "BusinessPayToBulk"}` tops up the B2C shortcode that is the payee, and
+      `"BusinessTransferFromMMFToUtility"` moves money to the utility account of the own one.
     * `b2c_shortcode`: the shortcode that pays out, if it is not `shortcode`. Payouts leave its
       utility account. M-Pesa knows a payout by this shortcode and your reference: programs
       that pay out of one shortcode, and accounts of one pool, never share a reference.
@@ -181,15 +201,20 @@ class Mpesa(Account, frozen=True, kw_only=True):
     # The verbs; each page of the documentation has a file.
 
     collect = stk.collect
-    payout = b2c.payout
+    payout = payouts.payout
     refund = reversal.refund
     verify = stk.verify
     find = status.find
     asks = status.asks
     pace = status.pace
-    answer_id = results.answer_id
-    adopts = c2b.adopts
+    facts_of = payouts.facts_of
     history = pull.history
+    webhook = messages.webhook
+    answer_id = results.answer_id
+    proof = messages.proof
+    may_tell_of = messages.may_tell_of
+    acknowledge = messages.acknowledge
+    adopts = c2b.adopts
     credential_id = values.credential_id
     proof_of = values.proof_of
 
@@ -202,21 +227,6 @@ class Mpesa(Account, frozen=True, kw_only=True):
     async def balance(self, send: Send) -> Balance:
         """Ask for the balances of the shortcode that pays out; the answer comes as a message."""
         return await balance.balance(self, send)
-
-    def webhook(self, incoming: WebhookRequest) -> Event:
-        """Read an STK callback, a C2B message or a result; Daraja signs none: nothing is proved."""
-        message = self.message(c2b.Message, incoming)
-        if message.Result is not None:
-            return self.event(results.claims(self, results.Answer(message.Result).result()))
-        pushed = message.Body.callback if message.Body else None
-        if pushed is not None and pushed.CheckoutRequestID and pushed.ResultCode:
-            return self.event(self.payment(pushed))
-        if message.Body is None and message.TransID:
-            claims = c2b.claims(self, message, message.TransID)
-            return self.event(claims, ping=message.asks())
-        if message.CommandID and message.OriginatorConversationID:
-            return self.event(results.waited(self, message.OriginatorConversationID))
-        raise Unreadable("neither an STK callback, nor a C2B message, nor a result")
 
     def confirms(self, event: Event) -> bool:
         """Return whether a message is about a push, a payout or a refund.
@@ -236,40 +246,10 @@ class Mpesa(Account, frozen=True, kw_only=True):
             return False
         return (other.till or other.shortcode) == (self.till or self.shortcode)
 
-    def proof(self, event: Event, known: Payment) -> Payment | None:
-        """Return what a confirmation or a result proves, if the account says that it does."""
-        if "TransID" in event.claims.ids:
-            return c2b.proof(self, event, known)
-        return results.proof(self, event, known)
-
-    def may_tell_of(self, event: Event, order: Payment) -> bool:
-        """Return whether a confirmation may be about a push: same amount, account, visible digits.
-
-        Safaricom sends a confirmation of each payment to the registered URL, also of a push, with
-        the receipt of the push.
-        """
-        return super().may_tell_of(event, order) and c2b.may_tell_of(event, order)
-
     def pending(self, order: Order) -> Payment:
-        """Return an order's payment before any answer, with our ids that the request will have.
-
-        They are the reference that the prompt shows, and a payout's OriginatorConversationID. The
-        latter becomes the provider's reference once M-Pesa has acknowledged it: until then nothing
-        proves that M-Pesa has it.
-        """
-        reference = order.extra.get("account_reference")
-        ids = {"AccountReference": reference} if isinstance(reference, str) else {}
-        if order.kind == "payout":
-            ids = {"OriginatorConversationID": b2c.own_id(self, order.reference)}
+        """Return an order's payment before any answer, with our ids that the request will have."""
+        ids = payouts.own_ids(self, order)
         return msgspec.structs.replace(super().pending(order), ids=ids)
-
-    def acknowledge(self, event: Event, refused: str = "") -> Response:
-        """Answer with a ResultCode; only a validation can be refused, with one of C2B's codes."""
-        body: Mapping[str, Any] = {"ResultCode": 0, "ResultDesc": "Accepted"}
-        if event.ping:
-            body = self.c2b_reply(not refused, c2b.refusal(refused))
-        headers = {"content-type": "application/json"}
-        return Response(status=200, headers=headers, body=msgspec.json.encode(body))
 
     def payment(self, said: Said, asked: str | None = None, kind: Kind = "collect") -> Payment:
         """Read what Daraja says about a push; amount and receipt are read only from a message."""

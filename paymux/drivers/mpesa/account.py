@@ -28,9 +28,9 @@ _FACTS: Mapping[Kind, Facts] = {
         not_found_final_after=None,
     ),
     "payout": Facts(
-        # B2C and B2Pochi, whose id is ours: 500.002.1001 "Duplicate OriginatorConversationID."
-        # (https://developer.safaricom.co.ke/apis/BusinessToCustomer). Still never repeated: a
-        # look-up says as much, and cannot pay.
+        # B2C and B2Pochi, whose id is ours; for B2B see payouts.py. 500.002.1001 "Duplicate
+        # OriginatorConversationID." (https://developer.safaricom.co.ke/apis/BusinessToCustomer).
+        # Still never repeated: a look-up says as much, and cannot pay.
         deduplicates=True,
         # Same page: "You can use this ID to query the status of a transaction".
         findable=True,
@@ -58,7 +58,8 @@ class Account(Driver, frozen=True, kw_only=True):
     decimals: ClassVar[Mapping[str, int]] = {"KES": 0}
     countries = frozenset({"KE"})
     test_numbers = frozenset({"254708374149"})
-    payees = frozenset({"pochi"})  # before the number of a business wallet
+    # Before the number of a business wallet, of a paybill, of a till.
+    payees = frozenset({"pochi", "paybill", "till"})
     facts: ClassVar[Mapping[Kind, Facts]] = _FACTS
     finds_by: ClassVar[Mapping[Kind, frozenset[Literal["reference", "receipt"]]]] = {
         "collect": frozenset({"receipt"}),
@@ -81,9 +82,11 @@ class Account(Driver, frozen=True, kw_only=True):
     required = frozenset({"consumer_key", "consumer_secret", "shortcode", "passkey"})
     identity = frozenset({"shortcode", "till", "b2c_shortcode"})
     takes: ClassVar[frozenset[Option]] = frozenset({"description", "webhook_url"})
-    payout_takes: ClassVar[frozenset[Option]] = frozenset({"description", "webhook_url"})
+    payout_takes: ClassVar[frozenset[Option]] = frozenset(
+        {"description", "webhook_url", "bill_reference"}
+    )
     refund_takes: ClassVar[frozenset[Option]] = frozenset({"webhook_url"})
-    settings = frozenset({"account_reference", "command_id", "occasion"})
+    settings = frozenset({"account_reference", "command_id", "occasion", "requester"})
     token_life = 3599.0
     # A prompt is open for one to three minutes; https://pypi.org/project/mpesa-daraja-mcp/ first
     # looks up after 20 s.
@@ -92,6 +95,10 @@ class Account(Driver, frozen=True, kw_only=True):
     lost_refund = (
         "A reversal has no id of ours, so only its result, on the refund's own callback path, and "
         "Safaricom's portal can tell whether it was made."
+    )
+    lost_payout = (
+        "A payment to a paybill or till has no id of ours, so only its result, on the payout's own "
+        "callback path, and Safaricom's portal can tell whether it was made. Never send it again"
     )
     # Documentation, v2/account-balance.mdx: "no repeat callbacks for failed callbacks".
     redelivers = False

@@ -55,6 +55,9 @@ async def payout(driver: "Mpesa", send: Send, order: Order) -> Payment:
         accepted = f"{LEAST} to {driver.max_amount} KES"
         raise UsageError.field("amount", f"{order.amount:.20g}", accepted)
     only_settings(order, "command_id", "occasion")
+    if order.bill_reference is not None:
+        accepted = "nothing: only a paybill or till has accounts (paybill:…, till:…)"
+        raise UsageError.field("bill_reference", order.bill_reference, accepted)
     path, command, payee = B2C, order.extra.get("command_id", COMMANDS[0]), order.party or ""
     if payee.startswith(POCHI_PAYEE):
         path, command = POCHI, order.extra.get("command_id", "BusinessPayToPochi")

@@ -28,6 +28,7 @@ from ...values.parsing import Unreadable, amount
 from ...values.status_words import log_unproved_success
 from ..base import Driver, Pace
 from . import codes
+from .b2b import is_business
 from .b2c import own_id
 from .results import Answer, Result, number, question
 from .values import credentials, is_receipt, paid_at
@@ -87,7 +88,9 @@ def asks(driver: "Mpesa", payment: Payment) -> Literal["verify", "find"] | None:
         return None
     if by_id:
         return "verify"
+    # B2B has no id of ours.
     ours = payment.kind == "payout" and payment.reference is not None
+    ours = ours and not is_business(payment.payee)
     return "find" if ours or by_receipt else None
 
 
@@ -110,7 +113,8 @@ async def verify(driver: "Mpesa", send: Send, payment: Payment) -> Payment:
 
 async def find(driver: "Mpesa", send: Send, payment: Payment) -> Payment:
     """Ask for a payout by our reference, or for any payment by its receipt."""
-    if payment.kind != "payout" or payment.reference is None:
+    by_ours = payment.kind == "payout" and payment.reference is not None
+    if not by_ours or is_business(payment.payee):
         receipt = payment.receipt or payment.ids.get("TransID")
         if receipt is None:
             raise Unsupported(f"{driver.name} can be asked by reference for payouts only")
@@ -120,7 +124,7 @@ async def find(driver: "Mpesa", send: Send, payment: Payment) -> Payment:
             raise UsageError.field("receipt", receipt, "1 to 40 letters and digits")
         told = await _told(driver, send, payment, _BY_RECEIPT, receipt)
         return _by_receipt(driver, told, receipt)
-    asked = payment.ids.get(_BY_ID_BEFORE) or own_id(driver, payment.reference)
+    asked = payment.ids.get(_BY_ID_BEFORE) or own_id(driver, payment.reference or "")
     found = _by_id(driver, await _told(driver, send, payment, _BY_ID, asked), payment, asked)
     # The id is made of our reference.
     return msgspec.structs.replace(found, reference=payment.reference)
@@ -131,7 +135,7 @@ async def _told(
 ) -> Mapping[str, str]:
     """Ask, and return the parameters of the answer."""
     try:
-        said = await send(_question(driver, payment.kind, {named: value}))
+        said = await send(_question(driver, payment, {named: value}))
     except Rejected as refused:
         # "Invalid TransactionID|OriginalConversationID", or one of the two
         fields = str((refused.details or {}).get("field")).split("|")
@@ -140,19 +144,19 @@ async def _told(
             raise
     else:
         return answered(driver, said.result())
-    said = await send(_question(driver, payment.kind, {_BY_ID_BEFORE: value}))
+    said = await send(_question(driver, payment, {_BY_ID_BEFORE: value}))
     return answered(driver, said.result())
 
 
-def _question(driver: "Mpesa", kind: Kind | None, named: Mapping[str, str]) -> Question[Answer]:
+def _question(driver: "Mpesa", payment: Payment, named: Mapping[str, str]) -> Question[Answer]:
     name, credential = credentials(driver, "look-up")
-    paid_out = kind == "payout" and driver.b2c_shortcode
+    paid_out = payment.kind == "payout" and not is_business(payment.payee)
     body = {
         "Initiator": name,
         "SecurityCredential": credential,
         "CommandID": "TransactionStatusQuery",
         **named,
-        "PartyA": paid_out or driver.shortcode,
+        "PartyA": (paid_out and driver.b2c_shortcode) or driver.shortcode,
         "IdentifierType": "4",
         "ResultURL": "",
         "QueueTimeOutURL": "",

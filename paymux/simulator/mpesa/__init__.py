@@ -6,6 +6,7 @@ Credentials: consumer key, consumer secret and passkey are "simulator"; the shor
 
     stk.py          push, query and callback
     b2c.py          payouts: B2C v1 and v3, B2Pochi
+    b2b.py          payouts: to a paybill, a till, a B2C shortcode; tax
     status.py       transaction status
     balance.py      account balance
     reversal.py     refunds
@@ -14,13 +15,13 @@ Credentials: consumer key, consumer secret and passkey are "simulator"; the shor
     results.py      how these are acknowledged, and their results sent
     initiators.py   API users: credentials, roles, the lock
     accounts.py     the money
+    paths.py        which page a path belongs to
 """
 
 import base64
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
-from functools import partial
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -32,7 +33,9 @@ from ..ledger import Entry, Outcome
 from ..messages import Message
 from ..replies import Refused, fields, json_reply, query, segments
 from ..tokens import Tokens
+from . import paths
 from .accounts import Accounts
+from .b2b import B2B
 from .b2c import B2C
 from .balance import Balance
 from .c2b import C2B, checked
@@ -53,7 +56,7 @@ class Mpesa(Provider):
 
     name = "mpesa"
     hosts = frozenset({"sandbox.safaricom.co.ke", "api.safaricom.co.ke"})
-    own_mounts = frozenset({"mpesa", "oauth", "pulltransactions"})
+    own_mounts = paths.MOUNTS
     credentials: ClassVar[Mapping[str, str]] = {
         "consumer_key": "simulator",
         "consumer_secret": "simulator",
@@ -90,6 +93,7 @@ class Mpesa(Provider):
         self.results = Results(self)
         self.stk = Stk(self)
         self.b2c = B2C(self)
+        self.b2b = B2B(self)
         self.status = TransactionStatus(self)
         self.balance = Balance(self)
         self.reversal = Reversal(self)
@@ -102,38 +106,12 @@ class Mpesa(Provider):
         if incoming.method == "GET":
             if path == ["oauth", "v1", "generate"]:
                 return self._login(incoming)
-            if path[:1] in (["mpesa"], ["pulltransactions"]):
+            if path and path[0] in paths.MOUNTS - {"oauth"}:
                 return self.error(405, "405.001", "Method Not Allowed")
-        called = self._called(path) if incoming.method == "POST" else None
+        called = paths.called(self, path) if incoming.method == "POST" else None
         if called is None:
             return self.error(404, "404.001.01", "Resource not found")
         return called(self._body(incoming))
-
-    def _called(self, path: list[str]) -> Callable[[dict[str, Any]], Response] | None:
-        match path:
-            case ["mpesa", "stkpush", "v1", "processrequest"]:
-                return self.stk.push
-            case ["mpesa", "stkpushquery", "v1", "query"]:
-                return self.stk.query
-            case ["mpesa", "c2b", "v1" | "v2" as version, "registerurl"]:
-                return partial(self.c2b.register, version=version)
-            case ["mpesa", "c2b", "v1" | "v2", "simulate"]:
-                return self.c2b.simulate
-            case ["mpesa", "b2c", "v1" | "v3" as version, "paymentrequest"]:
-                return partial(self.b2c.pay, version=version)
-            case ["mpesa", "b2pochi", "v1", "paymentrequest"]:
-                return self.b2c.pochi
-            case ["mpesa", "transactionstatus", "v1", "query"]:
-                return self.status.ask
-            case ["mpesa", "accountbalance", "v1", "query"]:
-                return self.balance.ask
-            case ["mpesa", "reversal", "v1", "request"]:
-                return self.reversal.request
-            case ["pulltransactions", "v1", "register"]:
-                return self.pull.register
-            case ["pulltransactions", "v1", "query"]:
-                return self.pull.query
-        return None
 
     def pays(
         self,
@@ -178,7 +156,8 @@ class Mpesa(Provider):
         if entry.kind == "refund":
             outcome = self.reversal.checked(entry, outcome)
         elif entry.kind == "payout":
-            outcome = self.b2c.checked(entry, outcome)
+            pays = self.b2b if "funds" in entry.words else self.b2c
+            outcome = pays.checked(entry, outcome)
         self._move(entry, outcome)
         if entry.kind == "refund" and entry.moved:
             # The payment is given back; its own callback is not sent again.

@@ -3,7 +3,8 @@
 The pages "Account Balance" and "Pull Transactions" name them
 (https://developer.safaricom.co.ke, read through github.com/JacksCodeVault/mpesa-daraja-mcp): what
 customers pay comes in on the utility account, which B2C and reversals empty; a B2B payment leaves
-the working (MMF) account; fees are booked on the charges account, which is then below zero.
+the working (MMF) account, and a top-up moves money from there to a utility account; fees are booked
+on the charges account, which is then below zero.
 """
 
 from decimal import Decimal
@@ -17,7 +18,7 @@ class Accounts:
 
     def __init__(self) -> None:
         self.utility = Decimal(1_000_000)
-        self.working = Decimal(0)
+        self.working = Decimal(1_000_000)
         self.charges = Decimal(0)
         self.fee = Decimal(0)  # shillings that a payout costs
 
@@ -27,7 +28,11 @@ class Accounts:
             return
         sign = 1 if entry.kind == "collect" else -1
         if entry.status is Status.SUCCEEDED:
-            self.utility += sign * entry.amount
+            if "funds" in entry.words:
+                self.working -= entry.amount
+                self.utility += entry.amount if entry.words["within"] else 0
+            else:
+                self.utility += sign * entry.amount
             self.charges -= self.fee if entry.kind == "payout" else 0
         elif entry.status is Status.REFUNDED:
             self.utility -= sign * entry.amount

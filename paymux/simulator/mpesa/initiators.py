@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
-Role: TypeAlias = Literal["b2c", "status", "balance", "reversal"]
+Role: TypeAlias = Literal["b2c", "b2b", "tax", "status", "balance", "reversal"]
 ROLES: frozenset[str] = frozenset(get_args(Role))
 
 

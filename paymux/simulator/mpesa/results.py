@@ -42,6 +42,7 @@ class Asked(msgspec.Struct, kw_only=True):
     told: Callable[[Entry, str], Pairs]
     api: str = ""  # in the address of ReferenceData; "": ReferenceData is the Occasion
     texts: bool = False  # the page's sample has type and code as text, and no full stop
+    references: Pairs = ()  # the ReferenceData in place of these two
     question: bool = False  # it moves no money, so it has no receipt
     failures: Mapping[Reason | None, str] = msgspec.field(default_factory=lambda: codes.PAYOUT)
 
@@ -70,11 +71,15 @@ class Results:
 
     def check(self, body: dict[str, Any], wanted: Wanted) -> None:
         """Refuse a request by the first field that is missing, or has another form."""
+        self.check_fields(body, wanted)
+        for field in ("QueueTimeOutURL", "ResultURL"):
+            self._mpesa.check_url(field, body.get(field))
+
+    def check_fields(self, body: dict[str, Any], wanted: Wanted) -> None:
+        """Refuse a request by these fields alone."""
         for field, pattern in wanted:
             if not fits(pattern, body.get(field)):
                 raise self._mpesa.invalid(field)
-        for field in ("QueueTimeOutURL", "ResultURL"):
-            self._mpesa.check_url(field, body.get(field))
 
     def asked(
         self,
@@ -159,7 +164,7 @@ class Results:
             pairs = list(asked.told(entry, receipt))
             result["ResultParameters"] = {"ResultParameter": self._items(pairs)}
         about = ("QueueTimeoutURL", _submit(asked.api)) if asked.api else ("Occasion", None)
-        result["ReferenceData"] = {"ReferenceItem": self._items([about])}
+        result["ReferenceData"] = {"ReferenceItem": self._items(list(asked.references) or [about])}
         return Message.json(asked.body["ResultURL"], {"Result": result})
 
     def timed_out(self, entry: Entry) -> Message:

@@ -93,15 +93,17 @@ class TransactionStatus:
         shop, payer = f"{entry.words['shortcode']} - Safaricom333", f"{entry.party} - John Doe"
         debit, credit = (payer, shop) if entry.kind == "collect" else (shop, payer)
         fee = self._mpesa.accounts.fee if entry.kind == "payout" else 0
+        left = "Working Account" if "funds" in entry.words else "Utility Account"
+        why = "Business to Business Payment via API" if "funds" in entry.words else _WHY[entry.kind]
         return (
             ("DebitPartyName", debit),
             (self.credit_party, credit),
             ("OriginatorConversationID", ids["OriginatorConversationID"]),
             ("InitiatedTime", stamp(entry.opened_at)),
-            ("DebitAccountType", "MMF Account" if entry.kind == "collect" else "Utility Account"),
+            ("DebitAccountType", "MMF Account" if entry.kind == "collect" else left),
             ("DebitPartyCharges", f"Fee For B2C Payment|KES|{fee:.2f}" if fee else ""),
             ("TransactionReason", None),
-            ("ReasonType", _WHY[entry.kind]),
+            ("ReasonType", why),
             ("TransactionStatus", word),
             ("FinalisedTime", stamp(paid_at(entry)) if entry.status.terminal else None),
             ("Amount", shillings(entry.amount)),
