@@ -315,6 +315,7 @@ async def test_a_paybill_shop_hears_of_what_its_customers_pay(tmp_path: Path) ->
         env = {
             **settings(sim, tmp_path, mpesa="mpesa"),
             "PAYMUX_MPESA__ADOPT_C2B": "true",
+            "PAYMUX_MPESA__BUSINESS_NAME": "Mama's Duka",
             "PAYMUX_WEBHOOK_BASE": f"http://127.0.0.1:{port}/pay",
             "PORT": str(port),
             "ORDERS": str(tmp_path / "orders"),
@@ -325,6 +326,14 @@ async def test_a_paybill_shop_hears_of_what_its_customers_pay(tmp_path: Path) ->
         async with running("-c", AT_ONCE, env=env) as server:
             log = asyncio.create_task(logged(server))
             await until(lambda: _listens(port))
+            async with (
+                aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+                session.get("/code/order-8") as code_of,
+                session.get("/code/order-10") as unknown,
+            ):
+                assert (await code_of.read()).startswith(b"\x89PNG")
+                assert (code_of.content_type, unknown.status) == ("image/png", 404)
+            assert sim.mpesa.qr.made[0].bill == "order-8"
             paid = sim.mpesa.pays(bill="ORDER-8", amount=500)
             cheap = sim.mpesa.pays(bill="order-9", amount=1)
             refused = sim.mpesa.pays(bill="order-10", amount=900)

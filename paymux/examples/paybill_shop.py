@@ -7,7 +7,7 @@ The account is PAYMUX_MPESA__DRIVER=mpesa with the driver's fields and PAYMUX_MP
 PAYMUX_WEBHOOK_BASE is the public address of /pay on PORT, PAYMUX_WEBHOOK_KEY a secret of 16
 characters, and PAYMUX_JOURNAL a file such as shop.db. ORDERS is a file with an order in each line:
 its name and its price. `--register 0722000000`, once, tells M-Pesa both URLs and the number for
-pull.
+pull. /code/order-8 is a QR code for the customer's M-Pesa app, with PAYMUX_MPESA__BUSINESS_NAME.
 """
 
 import asyncio
@@ -51,15 +51,22 @@ async def on_payment(payment: Payment) -> None:
             print("for a person:", payment.receipt, payment.amount, typed)
 
 
+async def code(request: web.Request) -> web.Response:
+    """Show a code, so that the customer need not type number, account and price."""
+    if (price := orders().get(name := request.match_info["order"].lower())) is None:
+        raise web.HTTPNotFound
+    image = await pay.run("mpesa", Mpesa.qr_code, amount=price, bill_reference=name)
+    return web.Response(body=image, content_type="image/png")
+
+
 async def register(number: str) -> None:
     """Tell M-Pesa where to ask and to tell; production takes it once."""
     urls = {
         f"{use}_url": pay.webhook_url("mpesa", use=use) for use in ("confirmation", "validation")
     }
     async with pay:
-        hook = pay.webhook_url("mpesa")
         print(await pay.run("mpesa", Mpesa.register_c2b, **urls, response_type="Completed"))
-        asked = {"nominated_number": number, "callback_url": hook}
+        asked = {"nominated_number": number, "callback_url": pay.webhook_url("mpesa")}
         print(await pay.run("mpesa", Mpesa.register_pull, **asked))
 
 
@@ -77,5 +84,6 @@ if __name__ == "__main__":
     else:
         app = web.Application()
         app.cleanup_ctx.append(lifespan)
+        app.add_routes([web.get("/code/{order}", code)])
         app.add_routes([web.route("*", "/pay/{tail:.*}", hooks.aiohttp)])
         web.run_app(app, host="127.0.0.1", port=int(os.environ.get("PORT", "8000")))

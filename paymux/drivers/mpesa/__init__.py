@@ -37,6 +37,10 @@ no idempotency key for a push: an order with a lost answer is found by its own c
   the money: PENDING. Ask as late as the day after (`recover`, `verify`); a payment is asked for at
   most five times a day by itself.
 
+- `pay.run("kenya", Mpesa.qr_code, amount=250, bill_reference="order-8", business_name="Duka")` is
+  the PNG of a code that the customer's M-Pesa app scans. What is paid by it is a payment without an
+  order.
+
 **Payments without an order.** With `Mpesa(adopt_c2b=True)` a payment whose payer typed the
 paybill or till number is a payment of its own: `reference="c2b.<receipt>"`, a collect that
 `on_payment` hears once it is proved, and `bill_reference` is what the payer typed. Compare that and
@@ -81,6 +85,7 @@ from . import (
     messages,
     payouts,
     pull,
+    qr,
     registration,
     results,
     reversal,
@@ -135,6 +140,7 @@ class Mpesa(Account, frozen=True, kw_only=True):
       take `bill_reference=`, and `extra={"requester": …}`, the number of the customer whose bill it
       is; `{"command_id": "BusinessPayToBulk"}` tops up the B2C shortcode that is the payee, and
       `"BusinessTransferFromMMFToUtility"` moves money to the utility account of the own one.
+    * `business_name`: what customers see of you on a QR code.
     * `b2c_shortcode`: the shortcode that pays out, if it is not `shortcode`. Payouts leave its
       utility account. M-Pesa knows a payout by this shortcode and your reference: programs
       that pay out of one shortcode, and accounts of one pool, never share a reference.
@@ -223,6 +229,7 @@ class Mpesa(Account, frozen=True, kw_only=True):
     register_c2b = registration.register_c2b
     simulate_c2b = registration.simulate_c2b
     register_pull = registration.register_pull
+    qr_code = qr.qr_code
 
     async def balance(self, send: Send) -> Balance:
         """Ask for the balances of the shortcode that pays out; the answer comes as a message."""

@@ -80,6 +80,7 @@ class Account(Driver, frozen=True, kw_only=True):
     }
     login_fields = ("consumer_key", "consumer_secret")
     required = frozenset({"consumer_key", "consumer_secret", "shortcode", "passkey"})
+    prose = frozenset({"business_name"})
     identity = frozenset({"shortcode", "till", "b2c_shortcode"})
     takes: ClassVar[frozenset[Option]] = frozenset({"description", "webhook_url"})
     payout_takes: ClassVar[frozenset[Option]] = frozenset(
@@ -114,6 +115,7 @@ class Account(Driver, frozen=True, kw_only=True):
     max_amount: int = 250_000  # shillings per payment; Safaricom has raised it before
     initiator_name: str = ""
     security_credential: Secret | str = ""
+    business_name: str = ""  # as payers and customers see it: on a QR code
     b2c_shortcode: str = ""  # the one that pays out, if it is another
     status_role: bool = True
     adopt_c2b: bool = False

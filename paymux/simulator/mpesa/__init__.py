@@ -12,6 +12,7 @@ Credentials: consumer key, consumer secret and passkey are "simulator"; the shor
     reversal.py     refunds
     c2b.py          customers' own payments: registration, validation, confirmation
     pull.py         the list of customers' payments
+    qr.py           dynamic QR codes
     results.py      how these are acknowledged, and their results sent
     initiators.py   API users: credentials, roles, the lock
     accounts.py     the money
@@ -41,6 +42,7 @@ from .balance import Balance
 from .c2b import C2B, checked
 from .initiators import Initiators
 from .pull import Pull
+from .qr import Qr
 from .results import Results
 from .reversal import Reversal
 from .status import TransactionStatus
@@ -99,6 +101,7 @@ class Mpesa(Provider):
         self.reversal = Reversal(self)
         self.c2b = C2B(self)
         self.pull = Pull(self)
+        self.qr = Qr(self)
 
     async def answer(self, incoming: WebhookRequest) -> Response:
         """Answer the paths of the pages: each POST needs a token, and has a JSON object."""

@@ -38,6 +38,8 @@ def called(mpesa: "Mpesa", path: list[str]) -> Callable[[dict[str, Any]], Respon
             return mpesa.balance.ask
         case ["mpesa", "reversal", "v1", "request"]:
             return mpesa.reversal.request
+        case ["mpesa", "qrcode", "v1", "generate"]:
+            return mpesa.qr.generate
         case ["pulltransactions", "v1", "register"]:
             return mpesa.pull.register
         case ["pulltransactions", "v1", "query"]:
