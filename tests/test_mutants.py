@@ -28,7 +28,7 @@ from paymux import (
     Unavailable,
 )
 from paymux.core.confirmation import check_matches, tie_to_order
-from paymux.drivers.base import Duplicate
+from paymux.drivers.base import Duplicate, NotJoining
 from paymux.http import PreparedRequest, Request, Response, Send, get, post
 from paymux.journal import OrderOwner
 from paymux.models import Order, compare, merge
@@ -129,6 +129,19 @@ def test_what_the_driver_cannot_believe_is_no_answer(request_: Request[Said]) ->
     assert decide(Doubting(), request_, None, left=False) == Verdict(Means.NOT_SENT)
 
 
+@pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
+def test_money_is_not_repeated_where_the_provider_joins_none_now(request_: Request[Said]) -> None:
+    """Its own word that it recognises no repeat is unknown, and no repeat of money follows."""
+
+    class Away(Toy, frozen=True, kw_only=True):
+        def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
+            raise NotJoining("the store is away")
+
+    verdict = decide(Away(), request_, answer(500))
+    assert verdict == Verdict(Means.UNKNOWN, why="the store is away", joins=False)
+    assert may_retry(request_, verdict) is not request_.money
+
+
 def test_an_answer_must_match_and_an_accepted_status_is_read() -> None:
     """A reply to another request is unknown; `accept` adds statuses to the 2xx."""
     assert decide(TOY, _matching(matches=True), answer(id="p1")) == Verdict(
@@ -147,7 +160,8 @@ def test_an_answer_must_match_and_an_accepted_status_is_read() -> None:
 def test_what_may_be_repeated(means: Means) -> None:
     """Unsent and unprocessed requests may be repeated; unknown ones only if deduplicated."""
     sure = means in {Means.NOT_SENT, Means.THROTTLED}
-    found: dict[str, Any] = {name: may_retry(request, means) for name, request in REQUESTS.items()}
+    verdict = Verdict(means)
+    found: dict[str, Any] = {name: may_retry(one, verdict) for name, one in REQUESTS.items()}
     harmless = sure or means is Means.UNKNOWN
     assert found == {"look-up": harmless, "money": sure, "repeatable": harmless}
 

@@ -56,6 +56,13 @@ class Duplicate(ProviderError):
     """
 
 
+class NotJoining(Unreadable):
+    """Raised by `judge` if the provider says that it recognises no repeated request now.
+
+    The outcome is unknown, and the request is not sent again although it is `repeatable`.
+    """
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Facts about one money verb at this provider; a driver names the source of each fact."""
 

@@ -16,7 +16,7 @@ from ..models import Balance, Event, Kind, Method, Order, Payment, Reason, Recei
 from ..values.parsing import row
 from ..values.status_words import StatusWords, agreed_status, log_unproved_success, why
 from ._account import Account, reveal
-from ._facts import Duplicate, Facts, Option, Pace, Token, Verb
+from ._facts import Duplicate, Facts, NotJoining, Option, Pace, Token, Verb
 from ._messages import WEBHOOK_BYTES, read_message
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Driver",
     "Duplicate",
     "Facts",
+    "NotJoining",
     "Option",
     "Pace",
     "Token",

@@ -18,6 +18,7 @@ from ..values.request_parts import (
     two_names_of,
     type_of,
 )
+from ..values.validation import checked_seconds
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -41,6 +42,7 @@ class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
     headers: Mapping[str, str] = {}
     money: bool = False
     repeatable: bool = False
+    repeats_for: float | None = None  # seconds in which it may be repeated; None: any time
     accept: tuple[int, ...] = ()
     matches: Callable[[R], bool] | None = None
     largest: int = MAX_BODY_BYTES
@@ -147,6 +149,7 @@ def post(
     *,
     money: bool = True,
     repeatable: bool = False,
+    repeats_for: float | None = None,
     at: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     accept: tuple[int, ...] = (),
@@ -159,9 +162,11 @@ def post(
 ) -> Request[R]:
     """Make a POST request, with JSON or a form. It moves money unless it says `money=False`.
 
-    `repeatable=True` on money: the provider deduplicates on our reference. `accept`: more statuses
-    whose body is an answer. `matches`, `largest` and `login` are as for `get`. `known`: what an
-    earlier step told of this order: the payment's `provider_reference`, which stays, `receipt`,
+    `repeatable=True` on money: the provider deduplicates on our reference, so its verb may send the
+    same bytes again while the outcome is unknown; no later verb does. `repeats_for`: for how many
+    seconds, where the provider forgets; state far less than its page. `accept`: more statuses whose
+    body is an answer. `matches`, `largest` and `login` are as for `get`. `known`: what an earlier
+    step told of this order: the payment's `provider_reference`, which stays, `receipt`,
     `checkout_url`, and any other name as one of its `ids`; it is durable before this request.
     `credential`: see `Driver.credential_id`. UsageError: what no request can have.
     """
@@ -178,6 +183,7 @@ def post(
         headers={} if headers is None else headers_of(headers),
         money=money,
         repeatable=repeatable,
+        repeats_for=None if repeats_for is None else checked_seconds("repeats_for", repeats_for),
         accept=accept,
         matches=matcher_of(matches),
         largest=largest,

@@ -8,6 +8,7 @@ import msgspec
 
 from ..http import MAX_BODY_BYTES, PreparedRequest, Request, Response, TransportError
 from ..limits import Priority
+from .retries import Tries
 
 if TYPE_CHECKING:
     from .call import Call
@@ -76,7 +77,7 @@ def _shown(call: "Call", body: bytes) -> str:
     return call.response.scrub(text)[:LOGGED_CHARS]
 
 
-async def attempted(call: "Call", request: Request[Any], number: int) -> Attempt:
+async def attempted(call: "Call", request: Request[Any], tries: Tries) -> Attempt:
     """Make one attempt of a verb's request, as soon as the limits permit.
 
     What must be durable before money moves is stored first.
@@ -96,8 +97,9 @@ async def attempted(call: "Call", request: Request[Any], number: int) -> Attempt
             call.before_money = None
         if call.closings != call.transport.closings:  # while it waited
             raise call.closed()
+        call.check_repeat(request, tries)
         leaving = call.in_flight = outgoing(call, request)
-        attempt = Attempt(number=number, outgoing=leaving)
+        attempt = Attempt(number=tries.number, outgoing=leaving)
         if call.observed is not None:
             call.observed.attempt_began(request, attempt)
         began = time.perf_counter()

@@ -14,6 +14,7 @@ from ..drivers.base import Driver
 from ..errors import (
     AuthenticationFailed,
     NotSent,
+    OutcomeUnknown,
     ProviderError,
     RateLimited,
     Unavailable,
@@ -176,7 +177,7 @@ class Call:
                 self.login, tokens = request.login, self.account.tokens
                 held = tokens.held(self.driver.account, self.loop.time(), request.login)
                 self.token = held or await self._sign_in(request)
-            attempt = await attempted(self, request, tries.number)
+            attempt = await attempted(self, request, tries)
             left = attempt.reply is not None or attempt.outgoing.may_have_left
             verdict = decide(self.driver, request, attempt.reply, left=left)
             attempt.why = attempt.why or verdict.why
@@ -200,7 +201,7 @@ class Call:
             return
         tries.repeats += 1
         lost = self._lost if tries.unknown else None
-        if not self._repeats(request, attempt, verdict.means, tries.repeats):
+        if not self._repeats(request, attempt, verdict, tries.repeats):
             raise failure(self, request, attempt, verdict, lost)
         if pause is None:
             tries.steps = tries.steps or backoff_pauses(factor=0.2, longest=5)
@@ -238,16 +239,27 @@ class Call:
         self._in_doubt = self._in_doubt or unknown or means is Means.ANSWER
         return unknown
 
-    def _repeats(self, request: Request[Any], attempt: Attempt, means: Means, repeats: int) -> bool:
+    def _repeats(
+        self, request: Request[Any], attempt: Attempt, verdict: Verdict, repeats: int
+    ) -> bool:
         """Return whether a request may be sent again after this many failed attempts."""
-        if means is Means.THROTTLED and self.priority is Priority.BULK:
+        if verdict.means is Means.THROTTLED and self.priority is Priority.BULK:
             # it goes back to the queue: waiting there is not part of a look-up's deadline
             return False
         return (
             repeats < self.transport.attempts
             and not attempt.permanent
-            and may_retry(request, means)
+            and may_retry(request, verdict)
         )
+
+    def check_repeat(self, request: Request[Any], tries: Tries) -> None:
+        """Raise OutcomeUnknown in the place of a repeat that may be taken for another order."""
+        if tries.forgotten(request, self.loop.time()):
+            what = f"{self.driver.account}: {request.method} {request.path}"
+            said = self.response.scrub(self._lost)
+            raise OutcomeUnknown(
+                f"{what}: {said}; the outcome is unknown, and too long ago to ask for it again"
+            )
 
     async def _sign_in(self, request: Request[Any]) -> str | None:
         driver, name = self.driver, request.login

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ..drivers.base import Driver, Duplicate
+from ..drivers.base import Driver, Duplicate, NotJoining
 from ..errors import AuthenticationFailed, CredentialRefused, ProviderError, RateLimited
 from ..http import Request, Response
 from ..values.parsing import Unreadable
@@ -32,6 +32,7 @@ class Verdict(msgspec.Struct, frozen=True):
     answer: Any = None
     error: ProviderError | None = None
     why: str = ""
+    joins: bool = True  # False: the provider says that it recognises no repeated request now
 
 
 def decide(
@@ -52,9 +53,9 @@ def decide(
 
     What follows from a verdict differs for look-ups, for money that the provider deduplicates on
     our reference, and for other money; `Call` has that half of the table. A money request that is
-    UNKNOWN is never sent again unless the provider deduplicates it. One that is DUPLICATE is
-    unknown at once and never sent again: the caller that has the payment looks up what became of
-    the earlier request.
+    UNKNOWN is never sent again unless the provider deduplicates it, and does so now (`NotJoining`).
+    One that is DUPLICATE is unknown at once and never sent again: the caller that has the payment
+    looks up what became of the earlier request.
     """
     if reply is None:
         return Verdict(Means.UNKNOWN if left else Means.NOT_SENT)
@@ -74,6 +75,8 @@ def decide(
             if request.matches is None or request.matches(answer):
                 return Verdict(Means.ANSWER, answer)
             return Verdict(Means.UNKNOWN, why="the answer is about something else")
+    except NotJoining as error:
+        return Verdict(Means.UNKNOWN, why=str(error), joins=False)
     except Unreadable as error:
         return Verdict(Means.UNKNOWN, why=str(error))
     return Verdict(Means.UNKNOWN)

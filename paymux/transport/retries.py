@@ -10,7 +10,7 @@ import msgspec
 
 from ..errors import ProviderError, RateLimited
 from ..http import Request, Response
-from .outcome import Means
+from .outcome import Means, Verdict
 
 
 class Tries(msgspec.Struct):
@@ -21,13 +21,30 @@ class Tries(msgspec.Struct):
     renewals: int = 0  # tokens that were dropped for it
     unknown: bool = False  # whether one of them may have moved money
     steps: Iterator[float] | None = None  # the pauses that follow
+    # The loop's time and the wall's before the first attempt, where repeats are limited in time.
+    began: tuple[float, float] | None = None
+
+    def forgotten(self, request: Request[Any], now: float) -> bool:
+        """Return whether the provider may have forgotten an attempt whose outcome is unknown.
+
+        By both clocks: the loop's stands still while a machine is suspended, and the wall's may be
+        set back.
+        """
+        if request.repeats_for is None:
+            return False
+        read = (now, time.time())
+        if self.began is None:
+            self.began = read
+        passed = max(abs(one - first) for one, first in zip(read, self.began, strict=True))
+        return self.unknown and passed >= request.repeats_for
 
 
-def may_retry(request: Request[Any], means: Means) -> bool:
+def may_retry(request: Request[Any], verdict: Verdict) -> bool:
     """Return whether the outcome table allows this request to be sent again."""
-    if means in (Means.NOT_SENT, Means.THROTTLED):
+    if verdict.means in (Means.NOT_SENT, Means.THROTTLED):
         return True
-    return means is Means.UNKNOWN and (not request.money or request.repeatable)
+    joins = request.repeatable and verdict.joins
+    return verdict.means is Means.UNKNOWN and (not request.money or joins)
 
 
 def backoff_pauses(factor: float, longest: float) -> Iterator[float]:
