@@ -23,7 +23,7 @@ from paymux import (
     WebhookRequest,
 )
 from paymux.drivers.base import Facts, reveal
-from paymux.http import Question, Request, Response, Send, get
+from paymux.http import Question, Request, Response, Send, Sendable, get
 from paymux.models import Kind, Order
 from paymux.testing.contract import Case, DriverContract, Shape
 from paymux.values.status_words import StatusWords
@@ -45,7 +45,7 @@ class RepeatsMoney(Acme, frozen=True, kw_only=True):
     """Says that Acme deduplicates, which no page says."""
 
     async def collect(self, send: Send, order: Order) -> Payment:
-        async def again(request: Request[Any] | Question[Any]) -> Any:
+        async def again(request: Sendable[Any]) -> Any:
             assert isinstance(request, Request)
             return await send(msgspec.structs.replace(request, repeatable=True))
 
@@ -56,7 +56,7 @@ class HidesThatMoneyMoves(Acme, frozen=True, kw_only=True):
     """Sends an order as a request that only looks."""
 
     async def collect(self, send: Send, order: Order) -> Payment:
-        async def harmless(request: Request[Any] | Question[Any]) -> Any:
+        async def harmless(request: Sendable[Any]) -> Any:
             assert isinstance(request, Request)
             return await send(msgspec.structs.replace(request, money=False))
 
@@ -67,7 +67,7 @@ class SendsFloats(Acme, frozen=True, kw_only=True):
     """Writes amounts as floats."""
 
     async def collect(self, send: Send, order: Order) -> Payment:
-        async def floating(request: Request[Any] | Question[Any]) -> Any:
+        async def floating(request: Sendable[Any]) -> Any:
             assert isinstance(request, Request)
             body = {**request.body, "amount": float(order.amount)}
             return await send(msgspec.structs.replace(request, body=body))
@@ -197,7 +197,7 @@ class PaysOutTwice(Acme, frozen=True, kw_only=True):
     """Sends a transfer again, because Acme deduplicates."""
 
     async def payout(self, send: Send, order: Order) -> Payment:
-        async def again(request: Request[Any] | Question[Any]) -> Any:
+        async def again(request: Sendable[Any]) -> Any:
             assert isinstance(request, Request)
             return await send(msgspec.structs.replace(request, repeatable=True))
 
@@ -219,7 +219,7 @@ class AnyMessageAnswers(Acme, frozen=True, kw_only=True):
     """Does not tell the answers of two questions apart."""
 
     async def verify(self, send: Send, payment: Payment) -> Payment:
-        async def any_id(request: Request[Any] | Question[Any]) -> Any:
+        async def any_id(request: Sendable[Any]) -> Any:
             if isinstance(request, Question):
                 request = msgspec.structs.replace(request, id_of=lambda _: "any")
             return await send(request)

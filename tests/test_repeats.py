@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 from paymux import OutcomeUnknown, Payment, Pool, Status, UsageError
 from paymux.drivers.base import NotJoining
 from paymux.errors import ProviderError
-from paymux.http import Request, Response, Send, post
+from paymux.http import Request, Response, Send, pause, post
 from paymux.models import Order
 
 from .toys import Desk, Said, Toy, Wire, answer, now, timeless
@@ -36,6 +37,24 @@ class Forgetful(Toy, frozen=True, kw_only=True):
         if reply.status == 500 and (reply.read(Said) or Said()).error == "away":
             raise NotJoining("the store of keys is away")
         return super().judge(request, reply)
+
+
+class Waiting(Toy, frozen=True, kw_only=True):
+    """A provider of which the driver waits for a page."""
+
+    async def collect(self, send: Send, order: Order) -> Payment:
+        found = await super().collect(send, order)
+        waits = 0
+        while await send(pause(2)):
+            waits += 1
+        return msgspec.structs.replace(found, message=f"{waits} waits")
+
+
+async def _collect(driver: Toy, *replies: Response, deadline: float = 30.0) -> Payment:
+    async with Pool(driver, connection=Wire(Desk(collect=list(replies)))) as pool:
+        return await pool.collect(
+            "toy", amount=500, currency="XAF", reference="order-1", deadline=deadline
+        )
 
 
 async def _refused(wire: Wire, deadline: float) -> str:
@@ -106,8 +125,19 @@ async def test_a_provider_that_joins_nothing_now_is_asked_once(before: tuple[Res
     assert len(wire.paths("/collect")) == len(before) + 1
 
 
+@pytest.mark.parametrize(
+    "make", [lambda one: post("/x", dict, {}, repeats_for=one), pause], ids=["repeats_for", "pause"]
+)
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), "3", True])
-def test_a_time_is_seconds_above_0(seconds: Any) -> None:
+def test_a_time_is_seconds_above_0(make: Callable[[Any], Any], seconds: object) -> None:
     """Anything else is UsageError, before anything is sent."""
     with pytest.raises(UsageError, match="seconds"):
-        post("/x", dict, {}, repeats_for=seconds)
+        make(seconds)
+
+
+@timeless
+async def test_a_driver_waits_as_long_as_its_verb_has() -> None:
+    """A wait of the driver never reaches the deadline: what is known by then is returned."""
+    paid = await _collect(Waiting(), GOOD, deadline=9.0)
+    assert (paid.status, paid.message) == (Status.SUCCEEDED, "3 waits")
+    assert now() < 9

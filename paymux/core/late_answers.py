@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ..errors import Mismatch, NoAnswer, PaymuxError
-from ..http import Question, Request
+from ..http import Question, Sendable
 from ..journal import Asked
 from ..models import Payment, log, merge
 from ..primitives.redaction import mask
@@ -24,7 +24,7 @@ class _Replay:
         self._call = call
         self._asked = asked
 
-    async def __call__(self, request: Request[R] | Question[R]) -> R:
+    async def __call__(self, request: Sendable[R]) -> R:
         """Give the answer."""
         if isinstance(request, Question):
             answer = read(self._call, request, self._asked.answer or "")

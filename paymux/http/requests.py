@@ -1,7 +1,7 @@
-"""What a driver sends: typed requests, and questions whose answers come as messages."""
+"""What a driver sends: typed requests, questions whose answers come as messages, and waits."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -244,9 +244,27 @@ def ask(
     )
 
 
+class Pause(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
+    """A wait before the next look-up of the same verb. Make it with `pause`."""
+
+    seconds: float
+
+
+def pause(seconds: float) -> Pause[bool]:
+    """Make a wait, for an answer that a provider prepares after it has accepted an order.
+
+    Sending it returns True after the wait, and False at once if the verb's deadline leaves less
+    than the same time after it.
+    """
+    return Pause(seconds=checked_seconds("seconds", seconds))
+
+
+Sendable: TypeAlias = Request[R] | Question[R] | Pause[R]
+
+
 class Send(Protocol):
     """A driver's only effect: send a request, return its typed answer or raise a paymux error."""
 
-    def __call__(self, request: Request[R] | Question[R], /) -> Awaitable[R]:
+    def __call__(self, request: Sendable[R], /) -> Awaitable[R]:
         """Send it."""
         ...

@@ -22,8 +22,8 @@ from ..errors import (
 )
 from ..http import (
     PreparedRequest,
-    Question,
     Request,
+    Sendable,
 )
 from ..limits import Priority
 from ..models import Kind, Payment, merge
@@ -157,9 +157,9 @@ class Call:
         payment, pending = cast("tuple[Payment, Payment]", (found, self.pending))
         return cast("T", merge(pending, self.stamped(payment, payment.kind, pending)))
 
-    async def __call__(self, request: Request[R] | Question[R]) -> R:
+    async def __call__(self, request: Sendable[R]) -> R:
         """Send one request and return its typed response, or raise what the caller must know."""
-        if isinstance(request, Question):
+        if not isinstance(request, Request):
             return await self.transport.send_apart(self, request)
         if not self.let_out:
             if request.money:

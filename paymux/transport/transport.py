@@ -9,7 +9,7 @@ from weakref import WeakSet
 from ..drivers._pushed import Pushed
 from ..drivers.base import Driver, Token
 from ..errors import NotSent, OutcomeUnknown, PaymuxError, Unavailable
-from ..http import Connection, Question, Request
+from ..http import Connection, Pause, Question, Sendable
 from ..limits import Limiter, SharedLimits
 from ..models import Payment
 from ..primitives.redaction import Secret
@@ -134,8 +134,10 @@ class Transport:
 
         self._observers = Observers(checked_observers(observers), loads)
 
-    async def send_apart(self, call: Call, request: Request[T] | Question[T]) -> T:
-        """Send what is no plain request: a question, or what names a credential to be proved."""
+    async def send_apart(self, call: Call, request: Sendable[T]) -> T:
+        """Send what is no plain request: a wait, a question, or what must prove a credential."""
+        if isinstance(request, Pause):
+            return cast("T", await _paused(call, request.seconds))
         if isinstance(request, Question) and (call.let_out or not request.request.credential):
             return await self.ask(call, request)
         return await self.guard.send(call, request)
@@ -237,6 +239,14 @@ def _advice(call: Call, unknown: Payment) -> str:
         return "" if driver.asks(unknown) else driver.lost_payout
     # If the reference was used before, the payer may have the page of the earlier request.
     return driver.lost_page if unknown.kind == "collect" and not call.duplicate else ""
+
+
+async def _paused(call: Call, seconds: float) -> bool:
+    """Wait, if the deadline leaves as long for what comes next."""
+    if call.loop.time() + 2 * seconds >= call.deadline:
+        return False
+    await asyncio.sleep(seconds)
+    return True
 
 
 def _ended(call: Call, error: Exception) -> Exception:

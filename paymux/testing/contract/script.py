@@ -1,11 +1,11 @@
 """Stepping a driver's coroutine: bodies in, requests out; no loop, no network and no mock."""
 
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ...drivers.base import Driver
 from ...errors import NoAnswer, OutcomeUnknown
-from ...http import Question, Request, Response, WebhookRequest
+from ...http import Pause, Question, Request, Response, Sendable, WebhookRequest
 from ...transport import Means, decide
 
 T = TypeVar("T")
@@ -26,8 +26,10 @@ class Script:
         self.replies = list(replies)
         self.requests: list[Request[Any]] = []
 
-    async def __call__(self, request: Request[R] | Question[R]) -> R:
-        """Answer with the next reply."""
+    async def __call__(self, request: Sendable[R]) -> R:
+        """Answer with the next reply; a wait takes no time, and ends with the replies."""
+        if isinstance(request, Pause):
+            return cast("R", bool(self.replies))
         if isinstance(request, Question):
             return self._answered(request)
         return self._reply(request)
