@@ -196,6 +196,10 @@ class Desk:
         again = match in self.case.resends or (self.case.repeats and match == self.case.opens)
         return ATTEMPTS if again else 1
 
+    def joins(self, kind: Kind, match: str) -> bool:
+        """Return whether a second order of a reference is the first, as long as the key lives."""
+        return match in self.case.resends and not self.driver.facts[kind].deduplicates
+
     def settle(self, payment: Payment, status: Status, **how: Any) -> None:
         """Let the payer decide."""
         assert payment.provider_reference is not None

@@ -74,7 +74,10 @@ class OutgoingPromises(Promises):
                 await desk.payout(payee)
                 await desk.pool.aclose()
                 desk.pool = desk.another_pool()
-                if desk.driver.facts_of(order).deduplicates:
+                if desk.joins("payout", request):
+                    await desk.payout(payee)
+                    assert len(desk.sim.ledger) == 1
+                elif desk.driver.facts_of(order).deduplicates:
                     with pytest.raises(OutcomeUnknown, match="has had this reference before"):
                         await desk.payout(payee)
                     assert len(desk.sim.ledger) == 1
