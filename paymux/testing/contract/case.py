@@ -87,6 +87,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     no_funds: Mapping[str, Any] = {}  # attributes of the simulator with which it has no money
     refund: str = ""  # the request for a refund
     refunds_one_by_one: bool = False  # of a payment: the next one only after the last has ended
+    # A refund is whole, and its answer is its end: a second one of a payment changes nothing.
+    refunds_once: bool = False
     words: Shape
     pages: tuple[Shape, ...] = ()  # of the provider's other APIs, whose answers have other forms
 

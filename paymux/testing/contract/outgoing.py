@@ -8,7 +8,15 @@ from ...errors import BadWebhook, Mismatch, OutcomeUnknown, PaymuxError, Unsuppo
 from ...models import Payment, Reason, Status
 from ...simulator import Fault
 from .desk import ASKED, Desk
-from .promises import Promises, hears, may_lack_funds, only, pays_out, refunds
+from .promises import (
+    Promises,
+    hears,
+    may_lack_funds,
+    only,
+    pays_out,
+    refunds_freely,
+    refunds_once,
+)
 from .refusals import ODD
 from .running import in_virtual_time
 
@@ -22,6 +30,16 @@ async def _lost(desk: Desk, payee: str, request: str) -> Payment:
     if entry.status is Status.PENDING:
         desk.sim.settle(entry.provider_reference, Status.SUCCEEDED)
     return caught.value.payment
+
+
+async def _repeated(desk: Desk, payee: str) -> Payment:
+    """Pay out as a program that forgot the first payout, and return what is said of that one."""
+    try:
+        return await desk.payout(payee)
+    except OutcomeUnknown as unknown:
+        if "has had this reference before" not in str(unknown):
+            raise
+        return unknown.payment
 
 
 class OutgoingPromises(Promises):
@@ -67,19 +85,20 @@ class OutgoingPromises(Promises):
     @only(pays_out)
     @in_virtual_time
     async def test_a_second_payout_of_a_reference_is_what_the_facts_say(self) -> None:
-        """Who forgot the first: the provider's own duplicate is unknown; else it is another one."""
+        """Who forgot the first: the provider's own duplicate is unknown; else it is another one.
+
+        A provider that joins repeats may give the answer of the first again.
+        """
         for number, (payee, request) in enumerate(self.case.payouts):
             async with self.desk() as desk:
                 order = desk.orders("payout")[number]
-                await desk.payout(payee)
+                first = await desk.payout(payee)
                 await desk.pool.aclose()
                 desk.pool = desk.another_pool()
-                if desk.joins("payout", request):
-                    await desk.payout(payee)
-                    assert len(desk.sim.ledger) == 1
-                elif desk.driver.facts_of(order).deduplicates:
-                    with pytest.raises(OutcomeUnknown, match="has had this reference before"):
-                        await desk.payout(payee)
+                facts = desk.driver.facts_of(order)
+                if facts.deduplicates or desk.joins("payout", request):
+                    again = await _repeated(desk, payee)
+                    assert again.provider_reference in (None, first.provider_reference)
                     assert len(desk.sim.ledger) == 1
                 else:
                     await desk.payout(payee)
@@ -188,7 +207,7 @@ class OutgoingPromises(Promises):
             assert getattr(caught.value, "reason", None) is Reason.INSUFFICIENT_FUNDS
             assert len(desk.sim.ledger) == 0
 
-    @only(refunds)
+    @only(refunds_freely)
     @in_virtual_time
     async def test_a_refund_is_pending_and_asked_for_once(self) -> None:
         """A refund that was accepted is PENDING.
@@ -213,6 +232,26 @@ class OutgoingPromises(Promises):
             assert len([entry for entry in desk.sim.ledger if entry.kind == "refund"]) == 2
             with pytest.raises(UsageError, match="amount"):
                 await desk.pool.refund(paid, amount=1001, reference="204209")
+
+    @only(refunds_once)
+    @in_virtual_time
+    async def test_a_whole_refund_is_made_once(self) -> None:
+        """A part is refused, unsent; a lost answer is unknown, and a second refund is the first."""
+        async with self.desk() as desk:
+            paid = await desk.paid(await desk.collect())
+            before = len(desk.sim.requests)
+            with pytest.raises(UsageError, match="amount"):
+                await desk.pool.refund(paid, amount=400, reference="204207")
+            assert len(desk.sim.requests) == before
+            tries = desk.tries(desk.case.refund)
+            desk.fault(desk.case.refund, Fault.DROP_AFTER, times=tries)
+            with pytest.raises(OutcomeUnknown) as caught:
+                await desk.pool.refund(paid, amount=ASKED, reference="204208")
+            assert (caught.value.payment.kind, caught.value.payment.amount) == ("refund", ASKED)
+            assert len(desk.sim.requests) == before + tries
+            back = await desk.pool.refund(paid, amount=ASKED, reference="204209", reason="damaged")
+            assert (back.status, back.kind, back.amount) == (Status.SUCCEEDED, "refund", ASKED)
+            assert desk.sim.ledger.refunded(provider=desk.name) == ASKED
 
 
 def _addressed(desk: Desk) -> bool:

@@ -71,6 +71,16 @@ def refunds(contract: type[Promises]) -> bool:
     return contract.driver.can("refund")
 
 
+def refunds_freely(contract: type[Promises]) -> bool:
+    """Return whether a payment may be refunded in parts, or several times."""
+    return refunds(contract) and not contract.case.refunds_once
+
+
+def refunds_once(contract: type[Promises]) -> bool:
+    """Return whether a payment is refunded once, and whole."""
+    return refunds(contract) and contract.case.refunds_once
+
+
 def hears(contract: type[Promises]) -> bool:
     """Return whether the provider sends messages."""
     return contract.driver.can("webhook")
