@@ -278,8 +278,9 @@ _ORDERS: Mapping[str, Mapping[str, Any]] = {
     "mpesa": {"currency": "KES", "payer": "254708374149"},
     "mpesa_gateway": {"currency": "KES", "payer": "254708374149"},
     "paydunya": {"currency": "XOF", "description": "x"},
+    "wave": {"currency": "XOF"},
 }
-_PAYEES = {"campay": "237677777777", "paydunya": "seller@example.com"}
+_PAYEES = {"campay": "237677777777", "paydunya": "seller@example.com", "wave": "221771234567"}
 _PLAIN: Mapping[str, Any] = {
     "accepted": True,
     "amount": 500,

@@ -71,6 +71,8 @@ otherwise("mpesa_gateway", "history-form", "paginated")(_sets("history_shape", "
 otherwise("mpesa_gateway", "test-endpoints", "none")(_sets("sandbox", False))
 otherwise("paydunya", "unknown-token", "Invoice expired")(_sets("unknown", "Invoice expired"))
 otherwise("paydunya", "refusal-code", "42")(_sets("refusal", "42"))
+otherwise("wave", "repeated-reference", "the first one again")(_sets("repeated", "join"))
+otherwise("wave", "unknown-session", "400")(_sets("unknown_status", 400))
 OTHERWISE["campay", "error-form"] = (
     lambda sim: sim.fault("campay", "POST /collect/", kind="html", status=400),
     "no JSON (HTTP 400)",

@@ -297,9 +297,8 @@ async def test_a_payers_habits_hold_until_they_are_forgotten() -> None:
         id = quote(await order(sim, "order-3", "237677777777"))
         [known, *magic] = (await api(sim, "GET", "payers")).json["items"]
         assert (known["number"], known["provider"], known["answer"]) == ("237677777777", None, None)
-        assert {one["provider"] for one in magic} == {
-            *("campay", "cinetpay", "cinetpay_transfer", "mpesa", "mpesa_gateway", "paydunya")
-        }
+        told = {name for name, one in sim.providers.items() if getattr(one, "numbers", None)}
+        assert {one["provider"] for one in magic} == told
         assert ("237677777771", "insufficient_funds") in [
             (one["number"], one["reason"]) for one in magic
         ]

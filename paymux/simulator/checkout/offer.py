@@ -20,7 +20,8 @@ class Checkout(msgspec.Struct, frozen=True, kw_only=True):
     `shop` and `description` are the merchant's text; `addresses`: every URL of the order to which
     the page may lead; `back`: the way of the order as it is now, None if the merchant gave none;
     `life`: seconds from the order until the page expires; `lang`: "fr" or "en"; `locked`: the payer
-    may not change the number. What the payer chose is in the entry's `words["operator"]`.
+    may not change the number; `retries`: an attempt that failed leads back, and the order is open
+    for another. What the payer chose is in the entry's `words["operator"]`.
     """
 
     shop: str
@@ -31,3 +32,4 @@ class Checkout(msgspec.Struct, frozen=True, kw_only=True):
     life: float
     lang: str = "fr"
     locked: bool = False
+    retries: bool = False

@@ -71,7 +71,8 @@ class _Visit:
             if self._said.get("tries", left) == left:
                 word, pin = checked_answer(decision), self._text("pin")
                 answer(self._provider, self._entry, word, pin, by="checkout")
-            if self._entry.status.terminal:
+            failed = self._checkout.retries and "chosen" not in self._entry.words
+            if self._entry.status.terminal or failed:
                 return self._leave()
         else:
             return self._page()
