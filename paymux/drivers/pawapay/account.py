@@ -1,0 +1,94 @@
+"""An account at pawaPay: its credentials, how it signs, and how it is refused."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from ...errors import AuthenticationFailed, NotFound, ProviderError, Rejected
+from ...http import Request, Response
+from ...models import Kind
+from ...primitives.redaction import Secret
+from ...values.parsing import Unreadable
+from ...values.status_words import StatusWords
+from .._ids import derived_uuid
+from ..base import Driver, Duplicate, Facts, reveal
+from .answers import CREDENTIALS, FAILURES, REFUSALS, REFUSED_WITH, STATUS, Said
+from .operators import COUNTRIES, CURRENCIES, TEST_NUMBERS
+from .orders import PATHS
+
+# "Duplicate requests with the same depositId will be ignored with the DUPLICATE_IGNORED status":
+# https://docs.pawapay.io/v2/api-reference/deposits/initiate-deposit, and alike of payouts and
+# refunds. How long an id is remembered is not told. NOT_FOUND is never final: a request may still
+# be on its way, and of a payment page the deposit exists only after the payer has pressed "Pay".
+_FACTS = Facts(deduplicates=True, findable=True, not_found_final_after=None)
+_BY_OURS: frozenset[Literal["reference", "receipt"]] = frozenset({"reference"})
+
+
+class Account(Driver, frozen=True, kw_only=True):
+    """The facts about pawaPay, and the credentials for it."""
+
+    name = "pawapay"
+    live_url = "https://api.pawapay.io"
+    sandbox_url = "https://api.sandbox.pawapay.io"
+    currencies = CURRENCIES
+    countries = COUNTRIES
+    test_numbers = TEST_NUMBERS
+    required = frozenset({"api_token"})
+    login_fields = ("api_token",)
+    facts: ClassVar[Mapping[Kind, Facts]] = dict.fromkeys(PATHS, _FACTS)
+    finds_by: ClassVar[Mapping[Kind, frozenset[Literal["reference", "receipt"]]]] = dict.fromkeys(
+        PATHS, _BY_OURS
+    )
+    takes = frozenset({"description", "metadata", "operator", "return_url", "cancel_url"})
+    payout_takes = frozenset({"description", "metadata", "operator"})
+    settings = frozenset({"provider", "pre_authorisation_code"})
+    speaks: ClassVar[Mapping[str, StatusWords]] = {"status": STATUS, "failureCode": FAILURES}
+    # Each success on a page has both.
+    proofs: ClassVar[Mapping[str, tuple[str, ...]]] = {"payment": ("amount", "currency")}
+    # For 15 minutes: https://docs.pawapay.io/v2/docs/what_to_know
+    redelivers = True
+    first_look = 5.0
+
+    api_token: Secret | str = ""
+    id_key: Secret | str = ""
+    wallet: str = ""
+
+    def id_of(self, kind: Kind, reference: str) -> str:
+        """Return the UUID of an order."""
+        return derived_uuid(reveal(self.id_key), kind, reference)
+
+    def authorize(self, request: Request[Any], token: str | None) -> Request[Any]:
+        """Sign with the token."""
+        return request.with_headers({"Authorization": f"Bearer {reveal(self.api_token)}"})
+
+    def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
+        """Return the error of a refusal whose code is on a page; HTTP 500 proves nothing.
+
+        A refusal comes with HTTP 200 as well, as does the answer for an unknown payment.
+        """
+        if reply.status >= 500:
+            return None
+        said = reply.read(Said)
+        if said is None:
+            return super().judge(request, reply)
+        code, message = said.failure.failure_code, said.failure.failure_message or ""
+        if code in CREDENTIALS and reply.status in (401, 403):
+            return AuthenticationFailed(message, code=code)
+        if request.money:
+            return self._judge_money(said, code, message, reply.status)
+        if said.status == "NOT_FOUND" and reply.status == 200:
+            return NotFound("unknown to pawaPay, or not known yet")
+        if said.status == "REJECTED" or (code is not None and reply.status in REFUSED_WITH):
+            return Rejected(message, code=code)
+        return super().judge(request, reply)
+
+    def _judge_money(
+        self, said: Said, code: str | None, message: str, status: int
+    ) -> ProviderError | None:
+        if said.status == "DUPLICATE_IGNORED":
+            return Duplicate("DUPLICATE_IGNORED", code=said.status)
+        if status not in REFUSED_WITH or (status == 200 and said.status != "REJECTED"):
+            return None
+        reason = REFUSALS.get(code or "")
+        if reason is None:
+            raise Unreadable("refused without a code that is on a page")
+        return Rejected(message, code=code, reason=reason)

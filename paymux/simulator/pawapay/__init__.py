@@ -1,0 +1,151 @@
+"""pawaPay's merchant API v2, from https://docs.pawapay.io/v2/docs and /v2/api-reference.
+
+Where the pages show no body, it is as https://github.com/joelpawapay/pawapay-builders-cits26 (by a
+person of pawaPay) has it. The token is "simulator". The sandbox's numbers do what its page of test
+numbers says; 25078345678… is ours: 0 declines, 1 has too little money, 9 pays, and so on.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from ...http import Response, WebhookRequest
+from ...models import Kind
+from ..base import Provider
+from ..core import SimulatorCore
+from ..ledger import Entry, Outcome
+from ..messages import Message
+from ..replies import Refused, fields, json_reply, segments
+from .messages import not_allowed, payment, refused, stuck
+from .numbers import NUMBERS
+from .operators import wallets
+from .orders import PATHS, Orders
+from .page import Pages
+from .toolkit import Toolkit
+
+
+class PawaPay(Provider):
+    """pawaPay's API; a test may change every attribute set in `__init__`."""
+
+    name = "pawapay"
+    hosts = frozenset({"api.pawapay.io", "api.sandbox.pawapay.io"})
+    credentials: ClassVar[Mapping[str, str]] = {"api_token": "simulator"}
+    numbers: ClassVar[Mapping[str, Outcome]] = NUMBERS
+    balances = frozenset({"wallets"})
+
+    def __init__(self, world: SimulatorCore) -> None:
+        super().__init__(world)
+        self.company = "Simulator"
+        self.webhook_url = ""  # one for all operations; the dashboard has one for each
+        self.min_amount = Decimal(1)
+        self.max_amount = Decimal(5_000_000)
+        # Operators that are slow (payouts wait, deposits are refused), or down.
+        self.delayed: list[str] = []
+        self.closed: list[str] = []
+        # By country and currency.
+        self.wallets = {name: Decimal(money) for name, money in wallets().items()}
+        self.signed_requests_only = False
+        self.signed_callbacks = False
+        self.toolkit = Toolkit(self)
+        self.pages = Pages(self)
+        self._orders = Orders(self)
+
+    @property
+    def bounds(self) -> tuple[Decimal, Decimal]:
+        """The lowest and the highest amount of a payment."""
+        return self.min_amount, self.max_amount
+
+    async def answer(self, incoming: WebhookRequest) -> Response:
+        """Answer below /v2; the pages of payers are beside it."""
+        match incoming.method, *segments(incoming):
+            case "GET", "v2", "availability":
+                return self.toolkit.availability(incoming)
+            case "GET" | "POST", "pay" | "authorise", id:
+                return self.pages.show(incoming, id)
+            case "GET", "statements", name:
+                return self.toolkit.download(name)
+            case method, "v2", *path:
+                self._check_token(incoming)
+                return self._answer(incoming, method, path)
+        return json_reply({"message": "Not Found"}, 404)
+
+    def _answer(self, incoming: WebhookRequest, method: str, path: list[str]) -> Response:
+        match method, *path:
+            case "POST", operation if operation in PATHS:
+                return self._orders.initiate(PATHS[operation], self._body(incoming))
+            case "GET", operation, id if operation in PATHS:
+                return self._orders.check(PATHS[operation], id)
+            case "POST", operation, "resend-callback", id if operation in PATHS:
+                return self._orders.resend(PATHS[operation], id)
+            case "POST", "payouts" | "refunds" as operation, "fail-enqueued", id:
+                return self._orders.cancel(PATHS[operation], id)
+            case "POST", "paymentpage":
+                return self.pages.open(self._body(incoming))
+            case "GET", "active-conf":
+                return self.toolkit.active_conf(incoming)
+            case "POST", "predict-provider":
+                return self.toolkit.predict(self._body(incoming))
+            case "GET", "wallet-balances":
+                return self.toolkit.wallets(incoming)
+            case "POST", "statements":
+                return self.toolkit.request_statement(self._body(incoming))
+            case "GET", "statements", id:
+                return self.toolkit.statement(id)
+        return json_reply({"message": "Not Found"}, 404)
+
+    def _check_token(self, incoming: WebhookRequest) -> None:
+        scheme, _, token = incoming.headers.get("authorization", "").partition(" ")
+        if not token or scheme.lower() != "bearer":
+            said = "We did not find the API token in the request headers."
+            raise Refused(not_allowed("NO_AUTHENTICATION", said, 401))
+        if token != "simulator":
+            raise Refused(self.stale(incoming))
+
+    def _body(self, incoming: WebhookRequest) -> dict[str, Any]:
+        body = fields(incoming)
+        if body is None:
+            raise refused("INVALID_INPUT", "The body is not JSON.", status=400)
+        return body
+
+    def message(self, entry: Entry, *, forged: bool = False) -> Message | None:
+        """Make the callback of a payment that has ended, or that waits for its payer's browser."""
+        if not self.webhook_url or entry.words.get("opened") is False:
+            return None
+        told = payment(entry, callback=True)
+        if forged:
+            told = {**told, "status": "COMPLETED", "failureReason": None}
+        return Message.json(self.webhook_url, told)
+
+    def stale(self, incoming: WebhookRequest) -> Response:
+        """Refuse a token."""
+        return not_allowed("AUTHENTICATION_ERROR", "The API token is invalid.", 403)
+
+    def ring(self, entry: Entry, outcome: Outcome | None = None, *, on_phone: bool = True) -> None:
+        """Ask the payer or the operator; some numbers of the sandbox never answer."""
+        if not stuck(entry):
+            super().ring(entry, outcome, on_phone=on_phone)
+
+    def settle(self, entry: Entry, outcome: Outcome) -> None:
+        """Decide a payment, and book it: a deposit is paid in, what failed comes back."""
+        before = _taken(entry)
+        super().settle(entry, outcome)
+        self._book(entry.words["wallet"], before - _taken(entry))
+
+    def reserve(self, kind: Kind, wallet: str, amount: Decimal, ids: Mapping[str, str]) -> None:
+        """Take the money of a payout or a refund out of its wallet, or refuse it."""
+        if kind == "collect":
+            return
+        if amount > self.wallets.get(wallet, Decimal(0)):
+            raise refused("PAWAPAY_WALLET_OUT_OF_FUNDS", "The wallet has too little money.", ids)
+        self._book(wallet, -amount)
+
+    def _book(self, wallet: str, amount: Decimal) -> None:
+        self.wallets[wallet] = self.wallets.get(wallet, Decimal(0)) + amount
+
+
+def _taken(entry: Entry) -> Decimal:
+    """Return what an order has taken out of its wallet so far; a deposit puts in."""
+    if entry.kind == "collect":
+        return -entry.amount if entry.moved else Decimal(0)
+    ended = entry.status.terminal and not entry.moved
+    return Decimal(0) if ended else entry.amount
