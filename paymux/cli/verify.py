@@ -66,9 +66,7 @@ def _failed(cli: "Invocation", asked: "Payment", error: Any) -> Exit:
     named = asked.reference or asked.provider_reference or ""
     failed = failure_of(error)
     if getattr(error, "name", None) == "provider_reference":
-        said = (
-            f"{named}: no such order is in the journal; --id asks by the provider's own id"
-        )
+        said = f"{named}: no such order is in the journal; --id asks by the provider's own id"
         failed = Failed(said, Exit.REFUSED, error="NotFound")
     if not failed.fields.get("reference"):
         failed.fields["reference"] = named

@@ -66,7 +66,6 @@ changes:
 from ..values.received import MAX_HEADERS, WebhookRequest, checked_webhook_request, received_text
 from .connection import (
     Connection,
-    NoBody,
     NoWebSocket,
     PreparedRequest,
     Response,
@@ -96,7 +95,6 @@ __all__ = [
     "MAX_HEADERS",
     "MAX_PAGE_BYTES",
     "Connection",
-    "NoBody",
     "NoWebSocket",
     "Pause",
     "PreparedRequest",

@@ -15,10 +15,6 @@ T = TypeVar("T")
 _VISIBLE_BYTES = bytes(range(0x20, 0x7F))
 
 
-class NoBody(msgspec.Struct, frozen=True):
-    """The type of an answer that the provider documents to be without a body."""
-
-
 class Response(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A provider's response: status, headers (read by lower-case name), and the complete body."""
 
@@ -47,10 +43,6 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         if self._type is type:
             answer: T = self._answer
             return answer
-        if type is NoBody:
-            if self.body.strip():  # a page of a proxy, for example
-                raise Unreadable("a body, where the provider has none")
-            return type()
         return decode(type, self.body)
 
 

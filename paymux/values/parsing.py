@@ -226,8 +226,8 @@ class ProviderData(msgspec.Struct, frozen=True):
             force_setattr(self, name, plain)
 
 
-class Empty(ProviderData, frozen=True):
-    """An answer of a status alone: without a body, or an object of which nothing is read."""
+class Empty(ProviderData, frozen=True, forbid_unknown_fields=True):
+    """An answer of a status alone: without a body, or `{}`. Any other body is no answer to it."""
 
 
 # by type: the name and the place of each field that is a Text

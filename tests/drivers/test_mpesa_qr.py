@@ -93,9 +93,10 @@ def test_no_text_raises_another_error(code: str) -> None:
 
 async def test_a_code_is_made_and_paid() -> None:
     """By `run`, with an image of the size; what a customer pays by it is told by C2B."""
-    async with Simulator() as sim, Pool(
-        sim.driver("mpesa", business_name="Mama Café"), connection=sim.connection
-    ) as pool:
+    async with (
+        Simulator() as sim,
+        Pool(sim.driver("mpesa", business_name="Mama Café"), connection=sim.connection) as pool,
+    ):
         image = await pool.run("mpesa", Mpesa.qr_code, amount="250", bill_reference="order-8")
         assert image.startswith(PNG)
         assert int.from_bytes(image[16:20]) == int.from_bytes(image[20:24]) == 300

@@ -19,11 +19,11 @@ from ...errors import (
     Rejected,
     UsageError,
 )
-from ...http import NoBody, Request, Response, Send, WebhookRequest, get, post
+from ...http import Request, Response, Send, WebhookRequest, get, post
 from ...models import Balance, Event, Kind, Order, Payment, Status, Trust
 from ...primitives.redaction import Secret
 from ...values.money import exact, whole
-from ...values.parsing import Unreadable, amount, parse_time
+from ...values.parsing import Empty, Unreadable, amount, parse_time
 from ...values.status_words import StatusWords
 from ...values.validation import checked_text
 from ..base import Driver, Duplicate, Facts, Option, Pace, reveal
@@ -228,7 +228,7 @@ class Wave(Driver, frozen=True, kw_only=True):
         Rejected: it is paid or expired already.
         """
         at = {"id": checked_text("provider_reference", provider_reference, 64)}
-        await send(post("/v1/checkout/sessions/{id}/expire", NoBody, None, money=False, at=at))
+        await send(post("/v1/checkout/sessions/{id}/expire", Empty, None, money=False, at=at))
 
     async def recipient(
         self, send: Send, *, payee: str, amount: int | str, name: str = "", national_id: str = ""

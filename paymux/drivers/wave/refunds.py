@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ...errors import UsageError
-from ...http import NoBody, Request, Send, post
+from ...http import Request, Send, post
 from ...models import Order, Payment, Status
+from ...values.parsing import Empty
 from . import payouts
 from .answers import Payout
 
@@ -73,6 +74,6 @@ def reversal(driver: "Wave", said: Payout) -> Payment:
     )
 
 
-def _request(name: str, of: str) -> Request[NoBody]:
+def _request(name: str, of: str) -> Request[Empty]:
     path = _REVERSE if name == PAYOUT else _REFUND
-    return post(path, NoBody, None, at={"id": of}, repeatable=True, known={name: of})
+    return post(path, Empty, None, at={"id": of}, repeatable=True, known={name: of})
