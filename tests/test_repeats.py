@@ -24,12 +24,9 @@ LOST = answer(503)
 class Forgetful(Toy, frozen=True, kw_only=True):
     """A provider that joins repeats for a day, and says if its store is away."""
 
-    repeats_for: float = 3600.0
-
     async def collect(self, send: Send, order: Order) -> Payment:
         async def limited(request: Any) -> Any:
-            joined = {"repeatable": True, "repeats_for": self.repeats_for}
-            return await send(msgspec.structs.replace(request, **joined))
+            return await send(request.joined_for(3600.0))
 
         return await super().collect(limited, order)
 
@@ -126,7 +123,7 @@ async def test_a_provider_that_joins_nothing_now_is_asked_once(before: tuple[Res
 
 
 @pytest.mark.parametrize(
-    "make", [lambda one: post("/x", dict, {}, repeats_for=one), pause], ids=["repeats_for", "pause"]
+    "make", [post("/x", dict, {}).joined_for, pause], ids=["joined_for", "pause"]
 )
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), "3", True])
 def test_a_time_is_seconds_above_0(make: Callable[[Any], Any], seconds: object) -> None:

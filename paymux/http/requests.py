@@ -42,7 +42,7 @@ class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
     headers: Mapping[str, str] = {}
     money: bool = False
     repeatable: bool = False
-    repeats_for: float | None = None  # seconds in which it may be repeated; None: any time
+    repeats_for: float | None = None  # see `joined_for`
     accept: tuple[int, ...] = ()
     matches: Callable[[R], bool] | None = None
     largest: int = MAX_BODY_BYTES
@@ -97,6 +97,15 @@ class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
         """
         return msgspec.structs.replace(self, body=body, matches=matches or self.matches)
 
+    def joined_for(self, seconds: float) -> "Request[R]":
+        """Return this request of money, which its verb may send again, with the same bytes.
+
+        For a provider that deduplicates on our reference, but forgets: no repeat leaves later than
+        so many seconds after the first attempt. State far less than the provider does.
+        """
+        lasting = checked_seconds("seconds", seconds)
+        return msgspec.structs.replace(self, repeatable=True, repeats_for=lasting)
+
     def with_headers(self, headers: Mapping[str, str]) -> "Request[R]":
         """Return this request with more headers."""
         return msgspec.structs.replace(self, headers={**self.headers, **headers})
@@ -149,7 +158,6 @@ def post(
     *,
     money: bool = True,
     repeatable: bool = False,
-    repeats_for: float | None = None,
     at: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     accept: tuple[int, ...] = (),
@@ -162,11 +170,9 @@ def post(
 ) -> Request[R]:
     """Make a POST request, with JSON or a form. It moves money unless it says `money=False`.
 
-    `repeatable=True` on money: the provider deduplicates on our reference, so its verb may send the
-    same bytes again while the outcome is unknown; no later verb does. `repeats_for`: for how many
-    seconds, where the provider forgets; state far less than its page. `accept`: more statuses whose
-    body is an answer. `matches`, `largest` and `login` are as for `get`. `known`: what an earlier
-    step told of this order: the payment's `provider_reference`, which stays, `receipt`,
+    `repeatable=True` on money: the provider deduplicates on our reference. `accept`: more statuses
+    whose body is an answer. `matches`, `largest` and `login` are as for `get`. `known`: what an
+    earlier step told of this order: the payment's `provider_reference`, which stays, `receipt`,
     `checkout_url`, and any other name as one of its `ids`; it is durable before this request.
     `credential`: see `Driver.credential_id`. UsageError: what no request can have.
     """
@@ -183,7 +189,6 @@ def post(
         headers={} if headers is None else headers_of(headers),
         money=money,
         repeatable=repeatable,
-        repeats_for=None if repeats_for is None else checked_seconds("repeats_for", repeats_for),
         accept=accept,
         matches=matcher_of(matches),
         largest=largest,

@@ -63,12 +63,15 @@ class IntramMerchant(Driver, frozen=True, kw_only=True):
     addresses that are entered under Développeurs, IPs autorisées: the pool's `local_address` or
     `proxy` gives a fixed one. The clock must be right to 5 minutes.
 
-    Messages come to a URL that is registered once, for all orders:
+    Messages come to a URL that is registered once, for all orders. Make the account without a
+    webhook_secret, `IntramMerchant(account="shop", public_key=…, secret_key=…)`, and subscribe:
 
-        secret = await pay.run("shop", IntramMerchant.subscribe, url=pay.webhook_url("shop"))
+    ```python no-run
+    secret = await pay.run("shop", IntramMerchant.subscribe, url=pay.webhook_url("shop"))
+    ```
 
-    That secret is `webhook_secret`, and is told only then: store `secret.reveal()`. Without it a
-    message is a hint like an unsigned one.
+    `secret.reveal()` is the `webhook_secret`, which Intram tells only then. Without it a message is
+    a hint, like an unsigned one.
 
     `payout` needs `operator="mtn"` or `"moov"`, which cannot be told from a number, or
     `extra={"provider_code": "SBIN_BENIN_229"}` in Intram's words. `collect` opens a page
@@ -170,12 +173,10 @@ class IntramMerchant(Driver, frozen=True, kw_only=True):
             path,
             Answer,
             body,
-            repeatable=True,
-            repeats_for=KEY_LIFE,
             headers=key(order.kind, order.reference),
             matches=partial(Answer.accepts, order=order),
         )
-        return self.payment((await send(request)).operation, kind=order.kind)
+        return self.payment((await send(request.joined_for(KEY_LIFE))).operation, kind=order.kind)
 
     async def verify(self, send: Send, payment: Payment) -> Payment:
         """Ask for an operation by Intram's id, or for its transaction, if that is known."""
