@@ -523,6 +523,7 @@ def _repeated(operation: Operation, cases: list[Case] | str) -> list[Case] | str
         if case.ends == UNKNOWN
         and case.plan != (HEALTHY,)
         and case.deadline is None
+        and not case.listed
         and not case.meanwhile
         and len(case.plan) == 1
     ]

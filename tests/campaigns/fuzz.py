@@ -93,7 +93,11 @@ class Desk:
         self.name = name
         self.sim = Simulator()
         driver, provider = self.sim.driver(name), self.sim.providers[name]
-        keys = {field: "" for field in ("webhook_key", "secret_key") if hasattr(driver, field)}
+        keys = {
+            field: ""
+            for field in ("webhook_key", "webhook_secret", "secret_key")
+            if hasattr(driver, field) and field not in driver.required
+        }
         self.pool = self._pool()
         self.unkeyed = self._pool(**keys)
         self.driver = driver
