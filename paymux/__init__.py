@@ -124,6 +124,7 @@ if TYPE_CHECKING:
     from .drivers.cinetpay_transfer import CinetPayTransfer
     from .drivers.cinetpay_v1 import CinetPayV1
     from .drivers.intram import Intram
+    from .drivers.intram_merchant import IntramMerchant
     from .drivers.mpesa import Mpesa
     from .drivers.mpesa_gateway import MpesaGateway
     from .drivers.paydunya import PayDunya
@@ -190,6 +191,7 @@ if TYPE_CHECKING:
         "CinetPayTransfer",
         "CinetPayV1",
         "Intram",
+        "IntramMerchant",
         "Mpesa",
         "MpesaGateway",
         "PayDunya",

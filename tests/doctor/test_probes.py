@@ -57,6 +57,10 @@ otherwise("cinetpay_transfer", "unknown-transfer", "704")(_sets("unknown", "704"
 otherwise("cinetpay_transfer", "repeated-transfer", "715")(_sets("duplicate", "715"))
 otherwise("intram", "unknown-transaction", "404")(_sets("unknown_status", 404))
 otherwise("intram", "merchant-key", "refused (HTTP 401)")(_sets("merchant_key_required", True))
+otherwise("intram_merchant", "unknown-operation", "transaction_not_found")(
+    _sets("unknown_operation", "transaction_not_found")
+)
+otherwise("intram_merchant", "repeated-key", "another one")(_sets("life", 0.0, "store"))
 otherwise("mpesa", "unknown-push", "500.001.1001")(_sets("unknown_id", "pending"))
 otherwise("mpesa", "open-push", "4999")(_sets("pending", "4999"))
 otherwise("mpesa", "word-in-path", "refused")(_sets("refuses_words", True))
@@ -73,6 +77,10 @@ otherwise("paydunya", "unknown-token", "Invoice expired")(_sets("unknown", "Invo
 otherwise("paydunya", "refusal-code", "42")(_sets("refusal", "42"))
 otherwise("wave", "repeated-reference", "the first one again")(_sets("repeated", "join"))
 otherwise("wave", "unknown-session", "400")(_sets("unknown_status", 400))
+OTHERWISE["intram_merchant", "base-url"] = (
+    lambda sim: sim.fault("intram_merchant", "GET", kind="html", status=404, times=9),
+    "404",
+)
 OTHERWISE["campay", "error-form"] = (
     lambda sim: sim.fault("campay", "POST /collect/", kind="html", status=400),
     "no JSON (HTTP 400)",

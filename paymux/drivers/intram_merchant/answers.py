@@ -212,7 +212,7 @@ class Answer(ProviderData, frozen=True):
     def accepts(self, order: Order) -> bool:
         """Return whether this accepts an order; it may repeat the order's fields."""
         found = self.operation
-        if TYPES.get(found.type, order.kind) != order.kind:
+        if found.type is not None and TYPES.get(found.type) != order.kind:
             raise Unreadable("the answer is about another kind of operation")
         if found.reference not in (None, order.reference):
             raise Unreadable("the answer is about another reference")

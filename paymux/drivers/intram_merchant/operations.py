@@ -23,7 +23,7 @@ _NAMES: dict[str, str] = {kind: name for name, kind in TYPES.items() if name is 
 _LOOK_UP = get("/operations/{id}", Answer)
 # Until the worker has made a page: 10 s, as github's only integrator of this API waits; the page
 # says "poll ~1 s".
-_WAITS = (0.7, 1.0, 1.5, 2.0, 2.4, 2.4)
+WAITS = (0.7, 1.0, 1.5, 2.0, 2.4, 2.4)
 # An operation that is this much older than its order is of another order: the clocks of both
 # differ by 5 minutes at most, or no request is taken.
 _EARLIER = timedelta(hours=1)
@@ -118,7 +118,7 @@ async def with_page(driver: "IntramMerchant", send: Send, accepted: Payment) -> 
     request = msgspec.structs.replace(
         _LOOK_UP.with_ids({"id": operation_id}), matches=lambda one: one.answers(operation_id)
     )
-    for seconds in _WAITS:
+    for seconds in WAITS:
         if accepted.checkout_url is not None or accepted.status.terminal:
             break
         if not await send(pause(seconds)):

@@ -61,9 +61,10 @@ class IntramMerchant(Provider):
         self.ip_allowed = True  # live keys: whether this address is in the list
         self.active = True  # "Merchant account not validated"
         self.breaks: Literal["before", "after"] | None = None  # 500, before or after processing
+        self.unknown_operation = "operation_not_found"  # listed, without a body
         self.work_delay = 0.5  # seconds until an operation is carried out
         self.attempts = 1  # how often a worker has tried an operation
-        # "network error or unexpected exception": what became of the money, nobody says
+        # "network error or unexpected exception": no page says what became of the money
         self.provider_error: Literal["no", "paid", "unpaid"] = "no"
         self.wallet = dict.fromkeys(
             ("MTN_BENIN_229", "MOOV_AFRICA_BENIN_229", "SBIN_BENIN_229"), Decimal(1_000_000)
@@ -170,7 +171,7 @@ class IntramMerchant(Provider):
                 entry = self.entry(operation_id)
                 if entry is not None:
                     return data(self._operation(entry))
-                return error(404, "operation_not_found", "Operation not found for this merchant")
+                return error(404, self.unknown_operation, "Not found for this merchant")
             case "GET", "transactions":
                 made = [one for one in self.entries() if one.words["worked"]]
                 return page_of(map(self._transaction, made), asked)
