@@ -75,7 +75,7 @@ def report_table(operations: Sequence[Operation], over: Over) -> None:
             print(f"  {number:2} {title} [{who}]: {reason}")
     repeated = ", ".join(operation.name for operation in operations if operation.repeatable)
     print(
-        "Repeated when unknown, because each request makes a page that charges no payer: "
+        "Repeated when unknown, because each makes a page that charges no payer, or is joined: "
         f"{repeated or 'none'}"
     )
 

@@ -39,6 +39,7 @@ from paymux import (
 )
 from paymux.core import orders
 from paymux.drivers import load
+from paymux.drivers.intram_merchant import operations
 from paymux.http import Connection, PreparedRequest, Response
 from paymux.models import Kind
 from paymux.primitives.redaction import Secret
@@ -122,7 +123,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     fields: Mapping[str, Any] = {}
     # of the driver, which must be proved before more than a few of its requests leave
     credential: str = ""
-    repeatable: bool = False  # each request makes a page that charges no payer
+    repeatable: bool = False  # each request makes a page that charges no payer, or is joined
+    joined: bool = False  # the provider takes all requests of a reference for one
     endless: Mapping[str, Any] | str = (
         "every field of this request is bounded, so that it fits the send buffer"
     )
@@ -156,6 +158,7 @@ _PAGES = {
 # Orders are refused long before this size; only here the check is put off, to fill a socket's
 # buffers.
 orders.MAX_JSON_BYTES = 8_000_000
+operations.WAITS = (0.001,)  # seconds, for a page that is ready at once
 _LONG = "x" * 6_000_000  # more than Linux lets a send buffer grow to (tcp_wmem: 4 MiB)
 _KEYS = "it signs with keys, which do not go stale; refused keys are row 37"
 _NO_DUPLICATE = "no page lists an answer to a repeated reference; a bare 409 is row 43"
@@ -181,6 +184,17 @@ _INITIATOR: dict[str, Any] = {
     "stale": sample("mpesa", "stale_token.401"),
     "throttled": sample("mpesa", "spike_arrest.500"),
     "busy": (sample("mpesa", "b2c_ack.200", ResponseCode="1"), OutcomeUnknown),
+}
+_MERCHANT: dict[str, Any] = {
+    "driver": "intram_merchant",
+    "repeatable": True,
+    "joined": True,
+    "refusal": (sample("intram_merchant", "validation_error.400"), Rejected),
+    "altered": ({"data": {"operation_id": "op_1", "type": "another"}}, {"data": None}),
+    "stale": _KEYS,
+    "duplicate": sample("intram_merchant", "idempotency_conflict.409"),
+    "throttled": _NO_THROTTLE,
+    "busy": _NO_BUSY,
 }
 _GATEWAY: dict[str, Any] = {
     "driver": "mpesa_gateway",
@@ -286,6 +300,26 @@ OPERATIONS: Mapping[str, Operation] = {
             duplicate="its requests carry no reference that could be a duplicate",
             throttled=_NO_THROTTLE,
             busy=(sample("intram", "refused.200"), Rejected),
+        ),
+        Operation(
+            verb="collect",
+            path="/intram_merchant/api/v1/merchant/payment-requests",
+            order={"amount": 500, "currency": "XOF"},
+            endless={"metadata": {"note": _LONG}},
+            **_MERCHANT,
+        ),
+        Operation(
+            verb="payout",
+            path="/intram_merchant/api/v1/merchant/payouts",
+            order={"amount": 500, "currency": "XOF", "payee": "2290196000002", "operator": "mtn"},
+            endless="its answer repeats the request, and would be too large to be read",
+            **_MERCHANT,
+        ),
+        Operation(
+            verb="refund",
+            path="/intram_merchant/api/v1/merchant/refunds",
+            order={"amount": 500},
+            **_MERCHANT,
         ),
         Operation(
             driver="paydunya",
@@ -578,6 +612,7 @@ class Door:
         self.simulator.mpesa.locks = False
         self.simulator.cinetpay.pings = False
         self.simulator.paydunya.disburse.probes = False
+        self.simulator.intram_merchant.work_delay = 0.0
         self.simulator.mpesa_gateway.refund_outcome = Outcome(Status.PENDING)
         self.plan: list[Fault] = [HEALTHY]
         # Held for good, so that no other program gets the port while no server of ours listens.
@@ -775,6 +810,11 @@ class Desk:
             receipt = simulator.mpesa.pays(bill="1", amount=amount).words["receipt"]
             given: dict[str, Any] = {"provider_reference": receipt, "receipt": receipt}
             return Payment(account=name, kind="collect", amount=amount, **given)
+        if name == "intram_merchant":
+            amount = Decimal(self.operation.order["amount"])
+            sold = simulator.intram_merchant.accept("collect", {}, amount, "1", None, operator=None)
+            simulator.settle(sold.provider_reference, Status.SUCCEEDED)
+            return Payment(account=name, receipt=sold.words["transaction"], amount=amount)
         amount = Decimal(150_000)
         paid = simulator.providers[name].open(
             "collect", reference="1", provider_reference="P1", amount=amount, currency="KES"
@@ -880,7 +920,8 @@ class Desk:
         """Compare what the caller was told with what the provider saw and did."""
         door, entries = self.door, self.door.entries()
         most = self._attempts if self.operation.repeatable else 1
-        if door.whole - door.refused > most or len(entries) > most:
+        made = 1 if self.operation.joined else most
+        if door.whole - door.refused > most or len(entries) > made:
             return f"the provider saw {door.whole} whole requests and accepted {len(entries)}"
         if isinstance(ended, Payment):
             return self._wrong_payment(ended, reference, entries)
