@@ -138,7 +138,11 @@ async def _asked(
     """Look up the payment of a message, and return it with what the message proves."""
     told = engine.drivers[known.account].proof(event, known)
     if told is not None:
-        return merge(known, told)
+        after = merge(known, told)
+        askable = engine.lookup_verb(known) is None and engine.lookup_verb(after) is not None
+        if after.status is not Status.PENDING or not askable:
+            return after
+        known = after  # the message named what the order can be asked for by, such as its receipt
     claims = event.claims
     lost = known.provider_reference is None
     named = known.provider_reference or claims.provider_reference

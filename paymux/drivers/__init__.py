@@ -81,7 +81,8 @@ What the provider does not have is not overridden. Beside `collect`, `verify` an
   `login` logs in by a name, and `url_of` is its base URL. A driver keeps each token apart.
 * `identity` has the fields that say whose account it is, such as a shortcode: `pool.replace`, which
   changes credentials, changes none of them.
-* `proof(event, known)` returns what a message proves by itself; None: the provider is asked.
+* `proof(event, known)` returns what a message proves by itself; None: the provider is asked, and so
+  it is by an id that only the message names, such as a receipt in the `ids` of an open payment.
 '''
 
 import importlib
