@@ -15,7 +15,7 @@ from aiohttp import web
 
 from paymux import NotSent, Payment, PaymuxError, Pool
 from paymux.core.notify import notifier
-from paymux.drivers.mpesa import Mpesa, status
+from paymux.drivers.mpesa import Mpesa, lookups
 from paymux.webhooks import Webhooks, processing
 
 AGES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
@@ -92,6 +92,6 @@ class Payer:
 
 if __name__ == "__main__":
     # What takes minutes between workers is a second here.
-    status._PACE = msgspec.structs.replace(status._PACE, first_look=AGES[0], ages=AGES)
+    lookups._PACE = msgspec.structs.replace(lookups._PACE, first_look=AGES[0], ages=AGES)
     notifier.SCAN_SECONDS = processing.RESCAN_SECONDS = 1.0
     asyncio.run(Payer(msgspec.json.decode(sys.argv[1], type=Setting)).run())

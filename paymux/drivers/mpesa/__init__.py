@@ -37,6 +37,9 @@ no idempotency key for a push: an order with a lost answer is found by its own c
   the money: PENDING. Ask as late as the day after (`recover`, `verify`); a payment is asked for at
   most five times a day by itself.
 
+- `collect(payer="till:123456")` prompts another business, which pays your paybill from its till
+  (B2B Express). It ends by its callback alone: a success is asked for by the receipt in it, which
+  needs the status role; whether a prompt is still open cannot be asked.
 - `pay.run("kenya", Mpesa.qr_code, amount=250, bill_reference="order-8", business_name="Duka")` is
   the PNG of a code that the customer's M-Pesa app scans. What is paid by it is a payment without an
   order.
@@ -82,8 +85,9 @@ from ..base import Driver, Token, reveal
 from . import (
     balance,
     c2b,
+    lookups,
     messages,
-    payouts,
+    parties,
     pull,
     qr,
     registration,
@@ -91,6 +95,7 @@ from . import (
     reversal,
     status,
     stk,
+    till_push,
     values,
 )
 from .account import Account
@@ -140,7 +145,8 @@ class Mpesa(Account, frozen=True, kw_only=True):
       take `bill_reference=`, and `extra={"requester": …}`, the number of the customer whose bill it
       is; `{"command_id": "BusinessPayToBulk"}` tops up the B2C shortcode that is the payee, and
       `"BusinessTransferFromMMFToUtility"` moves money to the utility account of the own one.
-    * `business_name`: what customers see of you on a QR code.
+    * `business_name`: what others see of you: a customer who scans a QR code, and a business that
+      is asked to pay from its till (`payer="till:…"`, which needs it).
     * `b2c_shortcode`: the shortcode that pays out, if it is not `shortcode`. Payouts leave its
       utility account. M-Pesa knows a payout by this shortcode and your reference: programs
       that pay out of one shortcode, and accounts of one pool, never share a reference.
@@ -184,6 +190,8 @@ class Mpesa(Account, frozen=True, kw_only=True):
             return slow
         if request.money and b"uplicate" in reply.body and (had := duplicate(reply)) is not None:
             return had
+        if request.path == till_push.TILL_PUSH and (no := till_push.refusal(reply)) is not None:
+            return no
         if reply.status < 400:
             return None
         if request.path == pull.QUERY and pull.says_none(reply):
@@ -206,14 +214,14 @@ class Mpesa(Account, frozen=True, kw_only=True):
 
     # The verbs; each page of the documentation has a file.
 
-    collect = stk.collect
-    payout = payouts.payout
+    collect = parties.collect
+    payout = parties.payout
     refund = reversal.refund
     verify = stk.verify
     find = status.find
-    asks = status.asks
-    pace = status.pace
-    facts_of = payouts.facts_of
+    asks = lookups.asks
+    pace = lookups.pace
+    facts_of = parties.facts_of
     history = pull.history
     webhook = messages.webhook
     answer_id = results.answer_id
@@ -255,7 +263,7 @@ class Mpesa(Account, frozen=True, kw_only=True):
 
     def pending(self, order: Order) -> Payment:
         """Return an order's payment before any answer, with our ids that the request will have."""
-        ids = payouts.own_ids(self, order)
+        ids = parties.own_ids(self, order)
         return msgspec.structs.replace(super().pending(order), ids=ids)
 
     def payment(self, said: Said, asked: str | None = None, kind: Kind = "collect") -> Payment:

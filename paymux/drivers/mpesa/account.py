@@ -28,7 +28,7 @@ _FACTS: Mapping[Kind, Facts] = {
         not_found_final_after=None,
     ),
     "payout": Facts(
-        # B2C and B2Pochi, whose id is ours; for B2B see payouts.py. 500.002.1001 "Duplicate
+        # B2C and B2Pochi, whose id is ours; for B2B see parties.py. 500.002.1001 "Duplicate
         # OriginatorConversationID." (https://developer.safaricom.co.ke/apis/BusinessToCustomer).
         # Still never repeated: a look-up says as much, and cannot pay.
         deduplicates=True,
@@ -60,6 +60,7 @@ class Account(Driver, frozen=True, kw_only=True):
     test_numbers = frozenset({"254708374149"})
     # Before the number of a business wallet, of a paybill, of a till.
     payees = frozenset({"pochi", "paybill", "till"})
+    payers = frozenset({"till"})
     facts: ClassVar[Mapping[Kind, Facts]] = _FACTS
     finds_by: ClassVar[Mapping[Kind, frozenset[Literal["reference", "receipt"]]]] = {
         "collect": frozenset({"receipt"}),
@@ -115,7 +116,7 @@ class Account(Driver, frozen=True, kw_only=True):
     max_amount: int = 250_000  # shillings per payment; Safaricom has raised it before
     initiator_name: str = ""
     security_credential: Secret | str = ""
-    business_name: str = ""  # as payers and customers see it: on a QR code
+    business_name: str = ""  # as others see it
     b2c_shortcode: str = ""  # the one that pays out, if it is another
     status_role: bool = True
     adopt_c2b: bool = False

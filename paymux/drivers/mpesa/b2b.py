@@ -15,7 +15,7 @@ from ...http import Send, post
 from ...models import Order, Payment
 from ...values.money import whole
 from .results import Ack
-from .values import CREDENTIAL, addresses, credentials, only_settings, shown
+from .values import CREDENTIAL, addresses, credentials, customer, only_settings, shown
 
 if TYPE_CHECKING:
     from . import Mpesa
@@ -69,7 +69,7 @@ async def payout(driver: "Mpesa", send: Send, order: Order) -> Payment:
         "AccountReference": _bill(order, command),
     }
     if "requester" in order.extra:
-        body["Requester"] = _requester(driver, order.extra["requester"])
+        body["Requester"] = customer(driver, "requester", order.extra["requester"])
     body |= {
         "Remarks": shown("description", order.description or "Payment", 100),
         "QueueTimeOutURL": timeout,
@@ -114,12 +114,3 @@ def _bill(order: Order, command: str) -> str:
     if len(bill) > LONGEST_BILL and command != "PayTaxToKRA":  # whose page states no length
         raise UsageError.field("bill_reference", bill, f"at most {LONGEST_BILL} characters")
     return bill
-
-
-def _requester(driver: "Mpesa", number: object) -> str:
-    """Return the number of the customer on whose behalf a bill is paid."""
-    plain = number if isinstance(number, str) and ":" not in number else ""
-    try:
-        return driver.party("collect", plain)
-    except UsageError as error:
-        raise error.renamed("requester") from None

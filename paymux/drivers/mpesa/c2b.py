@@ -30,6 +30,8 @@ class _Body(msgspec.Struct, frozen=True):
 class Message(ProviderData, frozen=True):
     """An STK callback is a `Body`, and a result a `Result`; a C2B message is flat, and all text.
 
+    So is the callback of a till's prompt, which is known by its two fields here (till_push.py).
+
     A request that waited too long may come back, flat, with our credential in it: only the id is
     read (https://github.com/global-121/121-platform, safaricom-timeout-callback.dto.ts).
     """
@@ -45,6 +47,8 @@ class Message(ProviderData, frozen=True):
     BillRefNumber: Scalar = None  # what a person typed
     OrgAccountBalance: Text = None  # blank in a validation: documentation, v2/c2b.mdx
     MSISDN: Text = None  # masked, or a hash
+    request_id: Text = msgspec.field(name="requestId", default=None)
+    result_code: Text = msgspec.field(name="resultCode", default=None)
 
     def asks(self) -> bool:
         """Return whether this is a validation, which only asks."""

@@ -12,14 +12,14 @@ from ...http import Response, WebhookRequest
 from ...models import Event, Payment
 from ...values.parsing import Unreadable
 from ..base import Driver
-from . import c2b, results
+from . import c2b, results, till_push
 
 if TYPE_CHECKING:
     from . import Mpesa
 
 
 def webhook(driver: "Mpesa", incoming: WebhookRequest) -> Event:
-    """Read an STK callback, a C2B message or a result; Daraja signs none: nothing is proved."""
+    """Read a callback of a push, a C2B message or a result; none is signed: nothing is proved."""
     message = driver.message(c2b.Message, incoming)
     if message.Result is not None:
         return driver.event(results.claims(driver, results.Answer(message.Result).result()))
@@ -29,15 +29,19 @@ def webhook(driver: "Mpesa", incoming: WebhookRequest) -> Event:
     if message.Body is None and message.TransID:
         claims = c2b.claims(driver, message, message.TransID)
         return driver.event(claims, ping=message.asks())
+    if message.request_id and message.result_code:
+        return driver.event(till_push.claims(driver, driver.message(till_push.Callback, incoming)))
     if message.CommandID and message.OriginatorConversationID:
         return driver.event(results.waited(driver, message.OriginatorConversationID))
-    raise Unreadable("neither an STK callback, nor a C2B message, nor a result")
+    raise Unreadable("neither a callback of a push, nor a C2B message, nor a result")
 
 
 def proof(driver: "Mpesa", event: Event, known: Payment) -> Payment | None:
-    """Return what a confirmation or a result proves, if the account says that it does."""
+    """Return what a confirmation, a result or a till's callback proves."""
     if "TransID" in event.claims.ids:
         return c2b.proof(driver, event, known)
+    if "RequestRefID" in event.claims.ids:
+        return till_push.proof(driver, event, known)
     return results.proof(driver, event, known)
 
 

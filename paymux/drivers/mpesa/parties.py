@@ -1,4 +1,8 @@
-"""Which API pays whom: B2C a phone and a small business's wallet, B2B a paybill and a till."""
+"""Which API collects from whom, and which pays whom.
+
+Express prompts a phone, and B2B Express a till; B2C pays a phone and a small business's wallet, B2B
+a paybill and a till.
+"""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -6,7 +10,7 @@ from typing import TYPE_CHECKING
 from ...http import Send
 from ...models import Order, Payment
 from ..base import Driver, Facts
-from . import b2b, b2c
+from . import b2b, b2c, stk, till_push
 
 if TYPE_CHECKING:
     from . import Mpesa
@@ -15,6 +19,12 @@ if TYPE_CHECKING:
 # in the acknowledgement (https://developer.safaricom.co.ke/apis/BusinessPayBill). Two requests are
 # two payments, and one whose acknowledgement was lost cannot be asked for.
 _B2B = Facts(deduplicates=False, findable=False, not_found_final_after=None)
+
+
+async def collect(driver: "Mpesa", send: Send, order: Order) -> Payment:
+    """Ask a phone or a till for money."""
+    prompt = till_push.collect if till_push.is_till(order.party) else stk.collect
+    return await prompt(driver, send, order)
 
 
 async def payout(driver: "Mpesa", send: Send, order: Order) -> Payment:
@@ -34,13 +44,16 @@ def facts_of(driver: "Mpesa", order: Order | Payment) -> Facts:
 def own_ids(driver: "Mpesa", order: Order) -> Mapping[str, str]:
     """Return our ids that the request of an order will have, before any answer.
 
-    They are the reference that a push's prompt shows, and the OriginatorConversationID of B2C. The
-    latter becomes the provider's reference once M-Pesa has acknowledged it: until then nothing
-    proves that M-Pesa has it.
+    They are the reference that a push's prompt shows, the RequestRefID of a till's, and the
+    OriginatorConversationID of B2C. Each of the last two becomes the provider's reference once
+    M-Pesa has acknowledged it: until then nothing proves that M-Pesa has it.
     """
     if order.kind == "payout":
         if b2b.is_business(order.party):
             return {}
         return {"OriginatorConversationID": b2c.own_id(driver, order.reference)}
     shown = order.extra.get("account_reference")
-    return {"AccountReference": shown} if isinstance(shown, str) else {}
+    ids = {"AccountReference": shown} if isinstance(shown, str) else {}
+    if till_push.is_till(order.party):
+        ids["RequestRefID"] = till_push.own_id(driver, order.reference)
+    return ids

@@ -39,6 +39,7 @@ from ...values.parsing import (
     row,
 )
 from . import status
+from .lookups import may_ask
 from .values import EAT, is_receipt, subscriber, typed
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ async def verify(driver: "Mpesa", send: Send, payment: Payment) -> Payment:
     except (Rejected, AuthenticationFailed, Unavailable) as error:
         # The shortcode may not be registered for pull; an answer that came late asks nothing.
         failed = error
-    if (found is None or found.status is Status.PENDING) and status.may_ask(driver):
+    if (found is None or found.status is Status.PENDING) and may_ask(driver):
         found = await status.find(driver, send, payment)
     if found is not None:
         return msgspec.structs.replace(found, reference=payment.reference)

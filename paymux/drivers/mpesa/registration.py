@@ -18,7 +18,7 @@ from ...values.money import exact, whole
 from ...values.parsing import ProviderData, Text, Unreadable
 from ...values.validation import checked_url
 from .account import Account
-from .values import MAX_BILL, shown
+from .values import MAX_BILL, customer, shown
 
 REGISTER = "/mpesa/c2b/v2/registerurl"
 SIMULATE = "/mpesa/c2b/v2/simulate"
@@ -103,7 +103,7 @@ async def simulate_c2b(
         "ShortCode": driver.till or driver.shortcode,
         "CommandID": "CustomerBuyGoodsOnline" if driver.till else "CustomerPayBillOnline",
         "Amount": str(whole(exact(amount, "KES"))),
-        "Msisdn": driver.party("collect", payer),
+        "Msisdn": customer(driver, "payer", payer),
         "BillRefNumber": typed,
     }
     return (await send(post(SIMULATE, Said, body, money=False, matches=Said.accepts))).words()
@@ -121,7 +121,7 @@ async def register_pull(
     body = {
         "ShortCode": driver.till or driver.shortcode,
         "RequestType": "Pull",
-        "NominatedNumber": driver.party("collect", nominated_number),
+        "NominatedNumber": customer(driver, "nominated_number", nominated_number),
         "CallBackURL": _url(driver, "callback_url", callback_url),
     }
     request = post(REGISTER_PULL, Said, body, money=False, matches=Said.accepts_pull)

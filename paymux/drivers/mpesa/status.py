@@ -9,7 +9,7 @@ payment stands. No source says how an unknown id is answered.
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -26,11 +26,11 @@ from ...http import Question, Send
 from ...models import Kind, Payment, Status
 from ...values.parsing import Unreadable, amount
 from ...values.status_words import log_unproved_success
-from ..base import Driver, Pace
 from . import codes
 from .b2b import is_business
 from .b2c import own_id
 from .results import Answer, Result, number, question
+from .till_push import CONVERSATION, RECEIPT
 from .values import credentials, is_receipt, paid_at
 
 if TYPE_CHECKING:
@@ -51,58 +51,6 @@ _BY_ID, _BY_ID_BEFORE, _BY_RECEIPT = (
 _SHORTCODE = re.compile("([0-9]{5,7})(?![0-9])")
 
 
-# Safaricom publishes no limit for this question. The result of a payout comes by itself, nearly
-# always within a minute.
-_PACE = Pace(
-    first_look=60.0, watch_timeout=86_400.0, ages=(60.0, 300.0, 1800.0, 7200.0), by_callback=True
-)
-
-# A payment that was told of is over. How late pull lists it is not published, and it lists it for
-# 48 hours; the question above may be asked as well.
-_PULLED = Pace(
-    first_look=15.0,
-    watch_timeout=172_800.0,
-    ages=(15.0, 60.0, 300.0, 1800.0, 7200.0),
-    by_callback=True,
-)
-
-
-def may_ask(driver: "Mpesa") -> bool:
-    """Return whether the account has an API user with the role for the transaction status."""
-    return driver.status_role and bool(driver.initiator_name)
-
-
-def asks(driver: "Mpesa", payment: Payment) -> Literal["verify", "find"] | None:
-    """Return how a payment can be asked for: a push by its id; a payout, a refund, a receipt.
-
-    The last three need an API user with the role for the transaction status.
-    """
-    by_id, by_receipt = payment.provider_reference is not None, payment.receipt is not None
-    if "TransID" in payment.ids:
-        if driver.adopt_c2b:
-            return "verify"  # by pull, which needs no API user
-        return "find" if may_ask(driver) else None
-    if payment.kind not in ("payout", "refund") and by_id:
-        return "verify"  # a push
-    if not driver.status_role:
-        return None
-    if by_id:
-        return "verify"
-    # B2B has no id of ours.
-    ours = payment.kind == "payout" and payment.reference is not None
-    ours = ours and not is_business(payment.payee)
-    return "find" if ours or by_receipt else None
-
-
-def pace(driver: "Mpesa", payment: Payment) -> Pace:
-    """Return when to look up a payment: a push often, anything else at a few ages."""
-    if "TransID" in payment.ids and driver.adopt_c2b:
-        return _PULLED
-    if payment.kind in ("payout", "refund") or "TransID" in payment.ids:
-        return _PACE
-    return Driver.pace(driver, payment)
-
-
 async def verify(driver: "Mpesa", send: Send, payment: Payment) -> Payment:
     """Ask for a payout or refund by its OriginatorConversationID."""
     asked = payment.provider_reference
@@ -115,7 +63,8 @@ async def find(driver: "Mpesa", send: Send, payment: Payment) -> Payment:
     """Ask for a payout by our reference, or for any payment by its receipt."""
     by_ours = payment.kind == "payout" and payment.reference is not None
     if not by_ours or is_business(payment.payee):
-        receipt = payment.receipt or payment.ids.get("TransID")
+        named = payment.ids.get("TransID") or payment.ids.get(RECEIPT)
+        receipt = payment.receipt or named
         if receipt is None:
             raise Unsupported(f"{driver.name} can be asked by reference for payouts only")
         if payment.reference is payment.provider_reference is None:
@@ -123,7 +72,8 @@ async def find(driver: "Mpesa", send: Send, payment: Payment) -> Payment:
         if not is_receipt(receipt):
             raise UsageError.field("receipt", receipt, "1 to 40 letters and digits")
         told = await _told(driver, send, payment, _BY_RECEIPT, receipt)
-        return _by_receipt(driver, told, receipt)
+        found = _by_receipt(driver, told, receipt)
+        return _of_till(driver, found, told, payment) if "RequestRefID" in payment.ids else found
     asked = payment.ids.get(_BY_ID_BEFORE) or own_id(driver, payment.reference or "")
     found = _by_id(driver, await _told(driver, send, payment, _BY_ID, asked), payment, asked)
     # The id is made of our reference.
@@ -226,6 +176,18 @@ def _by_receipt(driver: "Mpesa", told: Mapping[str, str], receipt: str) -> Payme
         )
     # No answer has the CheckoutRequestID of a push: its receipt is the id of such a payment.
     return msgspec.structs.replace(found, provider_reference=receipt, ids={"TransID": receipt})
+
+
+def _of_till(driver: "Mpesa", found: Payment, told: Mapping[str, str], known: Payment) -> Payment:
+    """Read an answer about the receipt in a till's callback; its ConversationID ties the two."""
+    theirs, ours = told.get("ConversationID"), known.ids.get(CONVERSATION)
+    if theirs is None or ours is None:
+        found = _unproved(driver, found, "its ConversationID")
+    elif theirs != ours:
+        raise _other(driver, found, known, "provider_reference")
+    return msgspec.structs.replace(
+        found, provider_reference=known.provider_reference, ids={}, payer=None
+    )
 
 
 def _payment(driver: "Mpesa", told: Mapping[str, str], kind: Kind) -> Payment:

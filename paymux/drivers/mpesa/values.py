@@ -15,6 +15,7 @@ from ..base import reveal
 
 if TYPE_CHECKING:
     from . import Mpesa
+    from .account import Account
 
 EAT = timezone(timedelta(hours=3))  # no summer time, so no time zone data is needed
 STAMP = "%Y%m%d%H%M%S"
@@ -86,6 +87,15 @@ def credential_id(driver: "Mpesa", name: str) -> str:
 def proof_of(driver: "Mpesa", name: str) -> Callable[[Send], Awaitable[object]] | None:
     """Return the question that proves the credential and moves no money: the balance."""
     return driver.balance if name == CREDENTIAL else None
+
+
+def customer(driver: "Account", field: str, number: object) -> str:
+    """Read the phone number of a customer: in these fields no till may stand."""
+    plain = number if isinstance(number, str) and ":" not in number else ""
+    try:
+        return driver.party("collect", plain)
+    except UsageError as error:
+        raise error.renamed(field) from None
 
 
 def addresses(driver: "Mpesa", order: Order) -> tuple[str, str]:

@@ -5,6 +5,7 @@ The portal (https://developer.safaricom.co.ke) is read through github.com/amosky
 Credentials: consumer key, consumer secret and passkey are "simulator"; the shortcode is 174379.
 
     stk.py          push, query and callback
+    till_push.py    a push to another business's till (B2B Express)
     b2c.py          payouts: B2C v1 and v3, B2Pochi
     b2b.py          payouts: to a paybill, a till, a B2C shortcode; tax
     status.py       transaction status
@@ -47,6 +48,7 @@ from .results import Results
 from .reversal import Reversal
 from .status import TransactionStatus
 from .stk import Stk
+from .till_push import TillPush
 from .wire import SHORTCODE
 
 # Words that the docs advise against in a callback URL, in any case.
@@ -94,6 +96,7 @@ class Mpesa(Provider):
         self.initiators = Initiators()
         self.results = Results(self)
         self.stk = Stk(self)
+        self.till_push = TillPush(self)
         self.b2c = B2C(self)
         self.b2b = B2B(self)
         self.status = TransactionStatus(self)
@@ -184,6 +187,9 @@ class Mpesa(Provider):
         if message is None:
             return
         messages, late = self.faulted(entry, message)
+        if "RequestRefID" in entry.words:
+            self.core.send(self.name, *messages, after=late)
+            return
         if "MerchantRequestID" not in entry.words:
             self.core.send(self.name, *self.c2b.sent(*messages), after=late)
             return
@@ -195,6 +201,8 @@ class Mpesa(Provider):
         """Make the callback, result or confirmation of an order. None of them is signed."""
         if "asked" in entry.words:
             return self.results.message(entry, forged=forged)
+        if "RequestRefID" in entry.words:
+            return self.till_push.callback(entry, forged=forged)
         if "MerchantRequestID" in entry.words:
             return self.stk.callback(entry, forged=forged)
         return self.c2b.confirmation(entry)

@@ -87,6 +87,7 @@ class Pull:
             one
             for one in self._mpesa.entries()
             if one.kind == "collect"
+            and "RequestRefID" not in one.words  # a business's payment is no customer's
             and one.moved
             and one.words["shortcode"] == shortcode
             and oldest <= paid_at(one) <= newest

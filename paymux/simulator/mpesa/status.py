@@ -89,7 +89,7 @@ class TransactionStatus:
         """Tell what is known of a payment; a forged answer claims a success with a receipt."""
         word = "Completed" if claimed else _WORDS.get(entry.status, self.reversed)
         asked = entry.words.get("asked")
-        ids = asked.ids if asked else self._mpesa.results.ids()
+        ids = asked.ids if asked else entry.words.get("ids") or self._mpesa.results.ids()
         shop, payer = f"{entry.words['shortcode']} - Safaricom333", f"{entry.party} - John Doe"
         debit, credit = (payer, shop) if entry.kind == "collect" else (shop, payer)
         fee = self._mpesa.accounts.fee if entry.kind == "payout" else 0
