@@ -153,9 +153,8 @@ class MessagePromises(Promises):
             expected = (
                 msgspec.structs.replace(dear, provider_reference=None, ids={}) if lost else dear
             )
-            event = pool.webhook(message)
             with pytest.raises((Mismatch, BadWebhook)):
-                await pool.confirm(event, expected=expected)
+                await pool.confirm(pool.webhook(message), expected=expected)
             await pool.aclose()
 
     @only(hears)
@@ -168,9 +167,9 @@ class MessagePromises(Promises):
             await asyncio.sleep(61)  # a phone shows one prompt at a time, for a minute at most
             desk.settle(await desk.order("104208", pool=elsewhere), Status.SUCCEEDED)
             await elsewhere.aclose()
-            event = desk.pool.webhook(desk.on_path_of(await desk.told(), REFERENCE))
+            message = desk.on_path_of(await desk.told(), REFERENCE)
             with pytest.raises((Mismatch, BadWebhook)):
-                await desk.pool.confirm(event, expected=dear)
+                await desk.pool.confirm(desk.pool.webhook(message), expected=dear)
 
     @only(hears)
     @in_virtual_time
