@@ -190,6 +190,7 @@ def test_a_driver_knows_no_loop_no_client_no_other_driver(name: str) -> None:
         "errors",
         "values/arguments",
         "values/payment_arguments",
+        "values/http_signatures",
         "values/jwt",
         "values/parsing",
         "models",

@@ -63,7 +63,7 @@ CASE = Case(
     told={Status.CANCELLED: Status.FAILED, Status.EXPIRED: Status.FAILED},
     resends=frozenset({"POST /v2/deposits/", "POST /v2/payouts/", "POST /v2/refunds/"}),
     dashboard=True,
-    fields={"wallet": "RWA"},
+    fields={"wallet": "RWA", "id_key": KEY},
     no_funds={"wallets": {}},
     payouts=((MTN, "POST /v2/payouts/"),),
     refund="POST /v2/refunds/",
@@ -269,7 +269,7 @@ def test_an_operator_that_is_not_named_is_predicted() -> None:
     assert sent(script)["payer"]["accountDetails"]["provider"] == "MTN_MOMO_BEN"
 
 
-def test_a_number_that_nobody_serves_is_rejected_unsent() -> None:
+def test_a_number_without_an_operator_is_rejected_unsent() -> None:
     """The prediction's refusal is Rejected, and no order leaves."""
     script = Script(FRESH, reply("pawapay", "predict_failed.200"))
     with pytest.raises(Rejected, match="format"):
@@ -391,7 +391,7 @@ def test_a_refused_token_or_signature_is_one_of_the_credentials(code: str, statu
 
 
 def test_an_answer_that_names_another_id_accepts_nothing() -> None:
-    """An answer to somebody else's request leaves ours unknown."""
+    """An answer to another request leaves ours unknown."""
     script = Script(FRESH, accepted(reference="order-2"))
     with pytest.raises(OutcomeUnknown):
         drive(FRESH.collect(script, order()))

@@ -86,7 +86,7 @@ async def test_the_same_id_is_accepted_once() -> None:
     assert [entry.amount for entry in sim.ledger] == [Decimal(500)]
 
 
-async def test_a_refused_id_is_known_to_nobody() -> None:
+async def test_a_refused_id_is_not_known() -> None:
     """What was refused is not found, and its id is free."""
     sim = Simulator()
     _, body = await call(sim, "POST", "deposits", deposit(currency="KES"))

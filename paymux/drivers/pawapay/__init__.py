@@ -13,12 +13,12 @@ it is never changed.
 
 Signatures (`pip install 'paymux[signatures]'`) are switched on there, too: "only accept signed
 requests" needs the public key of `signing_key`, whose name is `signing_key_id`; "signed callbacks"
-are verified with `callback_keys`, which `await pay.run("pawapay", PawaPay.public_keys)` fetches.
+are verified with `callback_keys`, which `await pay.run("pawapay", PawaPay.public_keys)` fetches; a
+proxy before the shop must pass on the Host of the address in the dashboard, which is signed.
 """
 
 from datetime import datetime
 from typing import Unpack
-from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
@@ -26,9 +26,9 @@ from ...errors import UsageError
 from ...http import Send, WebhookRequest
 from ...models import Balance, Event, Kind, Method, Order, Payment, Status, Trust
 from ...values import arguments
-from ...values.parsing import Unreadable, amount, parse_time
+from ...values.parsing import Unreadable, amount, form_fields, parse_time
 from ...values.validation import checked_url
-from . import configuration, orders, page, toolkit
+from . import configuration, orders, page, signatures, toolkit
 from .account import Account
 from .answers import Said
 from .configuration import Configuration, Operation
@@ -158,19 +158,22 @@ class PawaPay(Account, frozen=True, kw_only=True):
         return await send(toolkit.action_request(path, id))
 
     def webhook(self, incoming: WebhookRequest) -> Event:
-        """Read a callback of v2 or v1: a hint, unless it is signed and the keys are known."""
+        """Read a callback of v2 or v1: without `callback_keys`, it proves nothing."""
+        if self.callback_keys:
+            signatures.check_callback(self, incoming)
         said = self.message(Said, incoming)
         kind, id = said.named
         if not orders.UUID.fullmatch(id) or not said.status:
             raise Unreadable("no UUID, or no status")
-        return self.event(self.payment(said, id, kind), Trust.NOTHING)
+        trust = Trust.BODY if self.callback_keys else Trust.NOTHING
+        return self.event(self.payment(said, id, kind), trust)
 
     def returned(self, url: str) -> Event:
         """Read the URL to which the payment page sent the browser; it has only the id."""
-        ids = parse_qs(urlsplit(url).query).get("depositId", [])
-        if len(ids) != 1 or not orders.UUID.fullmatch(ids[0]):
+        id = form_fields(url.partition("?")[2]).get("depositId", "")
+        if not orders.UUID.fullmatch(id):
             raise Unreadable("no depositId")
-        return self.event(self.payment(Said(deposit_id=ids[0]), ids[0]))
+        return self.event(self.payment(Said(deposit_id=id), id))
 
     def payment(self, said: Said, asked: str | None = None, kind: Kind = "collect") -> Payment:
         """Read a payment in an answer or a callback."""

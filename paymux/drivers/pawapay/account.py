@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+import msgspec
+
 from ...errors import AuthenticationFailed, NotFound, ProviderError, Rejected
 from ...http import Request, Response
 from ...models import Kind
@@ -11,6 +13,7 @@ from ...values.parsing import Unreadable
 from ...values.status_words import StatusWords
 from .._ids import derived_uuid
 from ..base import Driver, Duplicate, Facts, reveal
+from . import signatures
 from .answers import CREDENTIALS, FAILURES, REFUSALS, REFUSED_WITH, STATUS, Said
 from .operators import COUNTRIES, CURRENCIES, TEST_NUMBERS
 from .orders import PATHS
@@ -51,14 +54,29 @@ class Account(Driver, frozen=True, kw_only=True):
     api_token: Secret | str = ""
     id_key: Secret | str = ""
     wallet: str = ""
+    signing_key: Secret | str = ""
+    signing_key_id: str = ""
+    callback_keys: Mapping[str, str] | str = {}
+
+    def __post_init__(self) -> None:
+        """Check the keys of signatures, too: they may be PEM, or one line of base64."""
+        put = msgspec.structs.force_setattr
+        put(self, "signing_key", signatures.compact(self.signing_key))
+        super().__post_init__()
+        put(self, "callback_keys", signatures.checked_keys(self.callback_keys))
+        if (refused := signatures.refusal(self)) is not None:
+            raise refused
 
     def id_of(self, kind: Kind, reference: str) -> str:
         """Return the UUID of an order."""
         return derived_uuid(reveal(self.id_key), kind, reference)
 
     def authorize(self, request: Request[Any], token: str | None) -> Request[Any]:
-        """Sign with the token."""
-        return request.with_headers({"Authorization": f"Bearer {reveal(self.api_token)}"})
+        """Sign with the token, and what moves money with the key, too, if there is one."""
+        headers = {"Authorization": f"Bearer {reveal(self.api_token)}"}
+        if request.money and self.signing_key:
+            headers |= signatures.signed(self, request)
+        return request.with_headers(headers)
 
     def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
         """Return the error of a refusal whose code is on a page; HTTP 500 proves nothing.

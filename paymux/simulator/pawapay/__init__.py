@@ -21,6 +21,7 @@ from .numbers import NUMBERS
 from .operators import wallets
 from .orders import PATHS, Orders
 from .page import Pages
+from .signing import Signing
 from .toolkit import Toolkit
 
 
@@ -44,8 +45,9 @@ class PawaPay(Provider):
         self.closed: list[str] = []
         # By country and currency.
         self.wallets = {name: Decimal(money) for name, money in wallets().items()}
-        self.signed_requests_only = False
+        self.signed_requests_only = False  # the two switches of the dashboard
         self.signed_callbacks = False
+        self.signing = Signing(self)
         self.toolkit = Toolkit(self)
         self.pages = Pages(self)
         self._orders = Orders(self)
@@ -72,6 +74,8 @@ class PawaPay(Provider):
     def _answer(self, incoming: WebhookRequest, method: str, path: list[str]) -> Response:
         match method, *path:
             case "POST", operation if operation in PATHS:
+                if self.signed_requests_only:
+                    self.signing.check(incoming)
                 return self._orders.initiate(PATHS[operation], self._body(incoming))
             case "GET", operation, id if operation in PATHS:
                 return self._orders.check(PATHS[operation], id)
@@ -85,6 +89,8 @@ class PawaPay(Provider):
                 return self.toolkit.active_conf(incoming)
             case "POST", "predict-provider":
                 return self.toolkit.predict(self._body(incoming))
+            case "GET", "public-key", "http":
+                return self.signing.public_keys()
             case "GET", "wallet-balances":
                 return self.toolkit.wallets(incoming)
             case "POST", "statements":
@@ -114,7 +120,8 @@ class PawaPay(Provider):
         told = payment(entry, callback=True)
         if forged:
             told = {**told, "status": "COMPLETED", "failureReason": None}
-        return Message.json(self.webhook_url, told)
+        message = Message.json(self.webhook_url, told)
+        return self.signing.callback(message, forged=forged) if self.signed_callbacks else message
 
     def stale(self, incoming: WebhookRequest) -> Response:
         """Refuse a token."""
