@@ -27,6 +27,7 @@ import msgspec
 
 from paymux import (
     AuthenticationFailed,
+    Customer,
     NotSent,
     OutcomeUnknown,
     Payment,
@@ -174,6 +175,21 @@ _CAMPAY: dict[str, Any] = {
     "throttled": _NO_THROTTLE,
     "busy": _NO_BUSY,
 }
+_CINETPAY_V1: dict[str, Any] = {
+    "driver": "cinetpay_v1",
+    "altered": (
+        {"merchant_transaction_id": "ANOTHER"},
+        {"transaction_id": None},
+        {"code": 2010, "status": "FAILED"},
+    ),
+    "stale": sample("cinetpay_v1", "expired_token.200"),
+    "duplicate": sample("cinetpay_v1", "exists.400"),
+    "throttled": _NO_THROTTLE,
+    "busy": (
+        sample("cinetpay_v1", "expired_token.200", code=-1, status="OPERATION_ERROR"),
+        OutcomeUnknown,
+    ),
+}
 _INITIATOR: dict[str, Any] = {
     "driver": "mpesa",
     "fields": {"initiator_name": "simulator", "security_credential": "simulator"},
@@ -281,6 +297,34 @@ OPERATIONS: Mapping[str, Operation] = {
                 "cinetpay", "fields.400", code="429", message="TOO_MANY_REQUESTS", description=None
             ),
             busy=_NO_BUSY,
+        ),
+        Operation(
+            verb="collect",
+            path="/cinetpay_v1/v1/payment",
+            order={
+                "amount": 500,
+                "currency": "XOF",
+                "customer": Customer(name="Ada", surname="Kouassi", email="ada@example.com"),
+                **_PAGES,
+            },
+            refusal=(
+                sample("cinetpay_v1", "exists.400", code=1004, status="INVALID_PARAMS"),
+                Rejected,
+            ),
+            **_CINETPAY_V1,
+        ),
+        Operation(
+            verb="payout",
+            path="/cinetpay_v1/v1/transfer",
+            order={
+                "amount": 500,
+                "currency": "XOF",
+                "payee": "2250512345678",
+                "operator": "mtn",
+                "webhook_url": "https://shop.example/hook",
+            },
+            refusal=(sample("cinetpay_v1", "no_balance.400"), Rejected),
+            **_CINETPAY_V1,
         ),
         Operation(
             driver="intram",

@@ -17,6 +17,7 @@ import msgspec
 
 from paymux import (
     BadWebhook,
+    Customer,
     Mismatch,
     NotSent,
     OutcomeUnknown,
@@ -31,6 +32,7 @@ from paymux import (
     WatchTimeout,
 )
 from paymux.core import ANSWERS
+from paymux.drivers.cinetpay_v1.ids import own_id
 from paymux.drivers.mpesa.values import CREDENTIAL
 from paymux.http import PreparedRequest, Response, WebhookRequest
 from paymux.models import Kind
@@ -115,6 +117,24 @@ PROFILES: Mapping[str, Profile] = {
         phone="254708{:06}",
         says="deduplicates, is found by our reference; answers to questions come as messages",
     ),
+    "cinetpay_v1 collect": Profile(
+        account="cinetpay_v1",
+        currency="XOF",
+        phone="22505{:08}",
+        options={
+            "customer": Customer(name="Ada", surname="Kouassi", email="ada@example.com"),
+            "return_url": "https://shop.example/back",
+        },
+        says="deduplicates, is found by our reference; a look-up tells no amount",
+    ),
+    "cinetpay_v1 payout": Profile(
+        account="cinetpay_v1",
+        kind="payout",
+        currency="XOF",
+        phone="22501{:08}",
+        options={"operator": "moov"},
+        says="deduplicates, is found by our reference; its message bears the order's token",
+    ),
     "mpesa refund": Profile(
         account="mpesa",
         kind="refund",
@@ -131,6 +151,8 @@ PROFILES: Mapping[str, Profile] = {
         says="two steps, of which the second pays; no deduplication, look-up by the first's token",
     ),
 }
+# The accounts whose orders are all found by our reference.
+FOUND = frozenset({"cinetpay", "cinetpay_v1"})
 # The decisions of 20 payers.
 _HABITS = (
     *itertools.repeat(Outcome(Status.SUCCEEDED), 13),
@@ -199,6 +221,7 @@ def orders_of(city: City, count: int, chance: random.Random, *, over: float) -> 
     city.mpesa.locks = False
     city.campay.webhook_url = Pool(city.driver("campay"), **HOOKS).webhook_url("campay")
     city.mpesa.accounts.utility = Decimal(10**9)
+    city.cinetpay_v1.balance = Decimal(10**9)
     for carrier in city.campay.floats:
         city.campay.floats[carrier] = Decimal(10**9)
     city.paydunya.balance = Decimal(10**9)
@@ -212,8 +235,11 @@ def bought(city: City, order: Order) -> Order:
 
 
 def paid_as(order: Order) -> str:
-    """Return the id that our M-Pesa payouts have at the provider; other orders have ours."""
-    ours = order.what.account == "mpesa" and order.what.kind == "payout"
+    """Return the id that an order has at the provider: for most, our reference."""
+    what = order.what
+    if what.account == "cinetpay_v1":
+        return own_id(what.kind, order.reference)
+    ours = what.account == "mpesa" and what.kind == "payout"
     return f"{SHORTCODE}_{order.reference}" if ours else order.reference
 
 
@@ -850,7 +876,7 @@ class Town:
             # A recorded message has the reference for a look-up, even if no look-up was possible
             # when it came.
             asks = reference in heard or kept.get(reference, (None,) * 4)[3] is not None
-            if order.profile in ("cinetpay collect", "mpesa payout") or asks:
+            if order.what.account in FOUND or order.profile == "mpesa payout" or asks:
                 self._resolved(reference, status, entries)
             if status != "pending":
                 self.book.told[reference] = status if status in ENDS else state

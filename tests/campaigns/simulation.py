@@ -505,7 +505,7 @@ class City(Simulator):
         self.weather = self.core.faults = weather
         # by kind ("money" or "look") and by the order's reference or the look-up's
         self.asked: Counter[tuple[str, str]] = Counter()
-        # Our reference of an order, by what M-Pesa's initiators ask for it with.
+        # Our reference of an order, by the id that its requests have in place of it.
         self.ours: dict[str, str] = {}
         results = self.mpesa.results
         results.delay = lambda chance: chance.expovariate(50 if weather.hasty else 1 / 2)
@@ -539,6 +539,7 @@ _OURS = (
     "external_reference",
     "transaction_id",
     "disburse_id",
+    "merchant_transaction_id",
     "AccountReference",
     "OriginatorConversationID",
     "TransactionID",
@@ -548,6 +549,8 @@ _MONEY = frozenset(
         "api/collect",
         "api/withdraw",
         "v2/payment",
+        "v1/payment",
+        "v1/transfer",
         "mpesa/stkpush/v1/processrequest",
         "mpesa/b2c/v3/paymentrequest",
         "mpesa/reversal/v1/request",
@@ -567,7 +570,7 @@ def about(incoming: WebhookRequest) -> tuple[str, str]:
     path = incoming.path.strip("/")
     if path in _MONEY:
         return "money", named(json_body(incoming), _OURS)
-    if path.startswith("api/transaction/"):
+    if path.startswith(("api/transaction/", "v1/payment/", "v1/transfer/")):
         return "look", path.rpartition("/")[2]
     if path in _LOOKS:
         return "look", named(json_body(incoming), _LOOKS[path])

@@ -44,6 +44,8 @@ _FAILURES: Mapping[Reason | None, int] = {
     Reason.LIMIT: 2011,
 }
 
+_OF_A_PAYER = (2003, 2004)  # a transfer waits for no answer, and asks for no password
+
 
 def error(code: int, description: str, status: int) -> Response:
     """Refuse, in the three fields that cinetpay-python reads (errors/api_error.py)."""
@@ -60,6 +62,8 @@ def state(entry: Entry, waiting: int) -> dict[str, Any]:
         code = waiting
     else:
         code = _ENDS.get(entry.status) or _FAILURES.get(entry.reason, 2010)
+        if entry.kind == "payout" and code in _OF_A_PAYER:
+            code = 2010
     own = entry.code or ""
     if own.lstrip("-").isdecimal():
         return {"code": int(own), "status": WORDS.get(int(own), "UNKNOWN")}
