@@ -97,6 +97,21 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
         ),
         OF_PAYDUNYA,
     ),
+    **dict.fromkeys(
+        (
+            "drivers/cinetpay_v1/answers.Answer.refusal",
+            "drivers/cinetpay_v1/answers.Answer._listed",
+            "drivers/cinetpay_v1/answers.Answer.speaks",
+            "drivers/cinetpay_v1/answers.Answer.accepts",
+            "drivers/cinetpay_v1/answers.Answer.answers",
+            "drivers/cinetpay_v1/checkout.collect",
+            "drivers/cinetpay_v1/transfer.payout",
+            "drivers/cinetpay_v1/ids.own_id",
+            "drivers/cinetpay_v1/ids.kind_of",
+            "drivers/cinetpay_v1/ids.reference_of",
+        ),
+        ("drivers/cinetpay_v1",),
+    ),
     "core/questions.Questions.hear": ("questions", "payout_campaigns"),
     "core/questions.Questions._answer": ("questions", "payout_campaigns"),
     **dict.fromkeys(

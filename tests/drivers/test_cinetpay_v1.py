@@ -1,22 +1,16 @@
 """CinetPay's API of 2026, tested with the bodies of its client and of its sandbox's scenarios."""
 
-import asyncio
 import contextlib
-import hashlib
 import json
-import logging
 import re
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
 from typing import Any, get_args
 
-import msgspec
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from paymux import Pool
 from paymux.drivers.cinetpay_v1 import CinetPayV1, checkout, transfer
 from paymux.drivers.cinetpay_v1.answers import (
     CODES,
@@ -28,26 +22,22 @@ from paymux.drivers.cinetpay_v1.answers import (
 from paymux.drivers.cinetpay_v1.countries import CURRENCIES, method_of
 from paymux.drivers.cinetpay_v1.ids import kind_of, own_id, reference_of
 from paymux.errors import Mismatch, NotFound, OutcomeUnknown, ProviderError, UsageError
-from paymux.http import Response, WebhookRequest, post
+from paymux.http import Response, post
 from paymux.models import (
     Balance,
     Customer,
-    Event,
     Operator,
     Order,
     Payment,
     Reason,
     Status,
-    Trust,
     compare,
 )
-from paymux.simulator import Simulator
 from paymux.testing.contract import Case, Shape
 from paymux.transport.outcome import Means, Verdict, decide
 from paymux.values.parsing import Unreadable
 from tests.case import PAGE
 from tests.driving import Script, drive, sample
-from tests.toys import timeless
 
 PAYER, PAYEE = "2250712345678", "2250512345678"
 BUYER = Customer(name="Ada", surname="Kouassi", email="ada@example.com")
@@ -641,141 +631,3 @@ def test_a_balance_without_a_currency_is_unreadable_where_there_are_two() -> Non
         script = Script(driver(country="CD"), _reply(said, 200))
         with pytest.raises(Unreadable, match="balance"):
             drive(script.driver.balance(script))
-
-
-# Messages.
-
-
-def _told(**fields: Any) -> Event:
-    said = {**sample("cinetpay_v1", "notice"), **fields}
-    body = json.dumps({name: value for name, value in said.items() if value is not None}).encode()
-    return driver().webhook(WebhookRequest(body=body))
-
-
-def test_a_notification_names_its_order_and_no_status() -> None:
-    """Its ids are a claim; a word of success in it is not read."""
-    event = _told(code=100, status="SUCCESS", amount="5", merchant_transaction_id="ORDER1")
-    claims = event.claims
-    assert (claims.status, claims.amount, event.trust) == (Status.PENDING, None, Trust.NOTHING)
-    assert (claims.kind, claims.reference) == ("collect", "ORDER1")
-    assert claims.provider_reference == "50901a80c84b4edcb4f50ae864bfa7c5"
-    token = sample("cinetpay_v1", "notice")["notify_token"]
-    assert claims.ids == {
-        "merchant_transaction_id": "ORDER1",
-        "notify_token_sha256": hashlib.sha256(token.encode()).hexdigest(),
-    }
-    event = _told(merchant_transaction_id="PPORDER1")
-    assert (event.claims.kind, event.claims.reference) == ("payout", "ORDER1")
-
-
-@pytest.mark.parametrize("name", ["notify_token", "merchant_transaction_id", "transaction_id"])
-def test_a_notification_without_its_ids_is_unreadable(name: str) -> None:
-    """Each of the three is in every documented notification."""
-    with pytest.raises(Unreadable):
-        _told(**{name: None})
-
-
-@timeless
-async def test_a_token_is_kept_as_a_digest_and_shown_nowhere(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The token that proves messages is in no payment, record or journal; its digest is."""
-    sim = Simulator(providers=["cinetpay_v1"])
-    heard: list[WebhookRequest] = []
-    sim.on_webhook(_hears(heard))
-    store = tmp_path / "pay.db"
-    with caplog.at_level(logging.DEBUG, logger="paymux"):
-        async with _pool(sim, journal=store) as pool:
-            payments = [await _collect(pool), await _payout(pool)]
-            tokens = [entry.words["notify_token"] for entry in sim.ledger]
-            for payment in payments:
-                assert payment.provider_reference
-                sim.settle(payment.provider_reference, Status.SUCCEEDED)
-            await asyncio.sleep(2)
-            payments += [await pool.confirm(pool.webhook(one)) for one in heard]
-        await sim.core.aclose()
-    assert [one.status for one in payments[2:]] == [Status.SUCCEEDED] * 2
-    kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
-    shown = "".join(f"{one!r}{one.raw}{one.ids}{msgspec.json.encode(one)!r}" for one in payments)
-    shown += "".join(record.getMessage() for record in caplog.records)
-    for token in tokens:
-        assert token not in shown
-        assert token.encode() not in kept
-        assert hashlib.sha256(token.encode()).hexdigest().encode() in kept
-
-
-@timeless
-async def test_a_collect_and_a_payout_of_one_reference_have_their_own_messages(
-    tmp_path: Path,
-) -> None:
-    """Both go to the account's one address; the ids say which of the two each is about."""
-    sim = Simulator(providers=["cinetpay_v1"])
-    heard: list[WebhookRequest] = []
-    sim.on_webhook(_hears(heard))
-    async with _pool(sim, journal=tmp_path / "pay.db") as pool:
-        one, two = await _collect(pool, "X1"), await _payout(pool, "X1")
-        assert one.provider_reference
-        assert two.provider_reference
-        sim.settle(one.provider_reference, Status.SUCCEEDED)
-        sim.settle(two.provider_reference, Status.FAILED, reason=Reason.DECLINED)
-        await asyncio.sleep(2)
-        events = [pool.webhook(one) for one in heard]
-        found = [await pool.confirm(event) for event in events]
-        assert {one.kind: (one.status, one.reference) for one in found} == {
-            "collect": (Status.SUCCEEDED, "X1"),
-            "payout": (Status.FAILED, "X1"),
-        }
-        with pytest.raises(Mismatch):
-            await pool.confirm(events[0], expected=two)
-    await sim.core.aclose()
-
-
-@pytest.mark.slow
-@timeless
-async def test_ten_thousand_forgeries_ask_nothing(tmp_path: Path) -> None:
-    """A message without the order's own token is refused before the provider is asked."""
-    sim = Simulator(providers=["cinetpay_v1"])
-    async with _pool(sim, journal=tmp_path / "pay.db") as pool:
-        payment = await _collect(pool)
-        before = len(sim.requests)
-        told = {
-            "merchant_transaction_id": payment.ids["merchant_transaction_id"],
-            "transaction_id": payment.provider_reference,
-        }
-        path = pool.webhook_url("cinetpay_v1").removeprefix("https://shop.example")
-        for number in range(10_000):
-            body = json.dumps({**told, "notify_token": f"{number:039x}"}).encode()
-            with pytest.raises(Mismatch):
-                await pool.confirm(pool.webhook(WebhookRequest(path=path, body=body)))
-        assert len(sim.requests) == before
-    await sim.core.aclose()
-
-
-def _hears(heard: list[WebhookRequest]) -> Any:
-    async def hear(message: WebhookRequest) -> None:
-        heard.append(message)
-
-    return hear
-
-
-def _pool(sim: Simulator, **more: Any) -> Pool:
-    hooks: dict[str, Any] = {
-        "webhook_base": "https://shop.example/pay",
-        "webhook_key": "0123456789abcdef-hooks",
-    }
-    return Pool(sim.driver("cinetpay_v1"), connection=sim.connection, **hooks, **more)
-
-
-async def _collect(pool: Pool, reference: str = "order-1") -> Payment:
-    return await pool.collect("cinetpay_v1", amount=1000, reference=reference, **CASE.order)
-
-
-async def _payout(pool: Pool, reference: str = "wage-1") -> Payment:
-    return await pool.payout(
-        "cinetpay_v1",
-        amount=500,
-        currency="XOF",
-        payee=PAYEE,
-        reference=reference,
-        operator="mtn",
-    )
