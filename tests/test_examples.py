@@ -277,6 +277,24 @@ async def test_a_supplier_is_paid_once(tmp_path: Path) -> None:
         assert len(sim.received("mpesa", "POST /mpesa/b2b/v1/paymentrequest/")) == 3
 
 
+async def test_payroll_pays_by_transfers(tmp_path: Path) -> None:
+    """With another provider's account one setting changes, and each salary is paid once."""
+    salaries = "id,phone,amount\nann,+2250700000007,5000\nben,+221770000007,7000\n"
+    async with Simulator(payer_delay=0.0, default=Status.SUCCEEDED) as sim:
+        env = {
+            **settings(sim, tmp_path, cinetpay_transfer="cinetpay_transfer"),
+            **payroll(sim, tmp_path),
+            "PAYROLL": "cinetpay_transfer XOF",
+        }
+        code, said = await ran("payroll", "2026-11", env=env, given=salaries)
+        assert (code, said.splitlines()[0]) == (0, "balance: 10000000")
+        assert "2 of 2 are paid" in said
+        sim.fault("cinetpay_transfer", "POST /money/send/contact/", kind=Fault.DROP_AFTER)
+        code, said = await ran("payroll", "2026-12", env=env, given=salaries)
+        assert (code, "2 of 2 are paid" in said) == (0, True)
+        assert sim.ledger.paid_out() == 24_000
+
+
 async def test_payroll_goes_on_after_a_crash(tmp_path: Path) -> None:
     """Killed while a result is awaited, it names what was open, and pays the rest."""
     async with Simulator(payer_delay=1.0) as sim:
