@@ -17,6 +17,7 @@ from paymux.errors import (
     NotFound,
     OutcomeUnknown,
     ProviderError,
+    RateLimited,
     Rejected,
     UsageError,
 )
@@ -432,6 +433,14 @@ def test_a_contact_that_is_refused_refuses_the_payout(code: str) -> None:
         drive(LIVE.payout(script, order()))
     assert refused.value.code == code
     assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 422])
+def test_a_gateways_status_refuses_no_payout(status: int) -> None:
+    """Without CinetPay's code the first step has no answer: the payout is not sent, not refused."""
+    page = Response(status=status, body=b"<html>")
+    assert judged(page, CONTACT, money=False) is None
+    assert isinstance(judged(Response(status=429), CONTACT, money=False), RateLimited)
 
 
 @pytest.mark.parametrize("body", [rows(), rows({"lot": "1"}), rows({"code": 0}, {"code": 0}), {}])

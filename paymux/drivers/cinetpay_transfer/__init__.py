@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from ...errors import ProviderError, UsageError
+from ...errors import ProviderError, RateLimited, UsageError
 from ...http import Request, Response, Send, WebhookRequest, get, post
 from ...models import Balance, Event, Kind, Order, Payment, Status
 from ...primitives.redaction import Secret
@@ -117,7 +117,11 @@ class CinetPayTransfer(Driver, frozen=True, kw_only=True):
             )
             if error is not None:
                 return error
-        return super().judge(request, reply)
+        error = super().judge(request, reply)
+        # Another's 404 or 400 refuses no contact, and so no payout: nothing was sent yet.
+        if request.path == sending.CONTACT and not isinstance(error, RateLimited):
+            return None
+        return error
 
     async def payout(self, send: Send, order: Order) -> Payment:
         """Send money to a number.
