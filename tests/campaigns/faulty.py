@@ -327,6 +327,32 @@ OPERATIONS: Mapping[str, Operation] = {
             **_CINETPAY_V1,
         ),
         Operation(
+            driver="cinetpay_transfer",
+            verb="payout",
+            first="/cinetpay_transfer/v1/transfer/contact",
+            path="/cinetpay_transfer/v1/transfer/money/send/contact",
+            order={
+                "amount": 500,
+                "currency": "XOF",
+                "payee": "2250102030405",
+                "webhook_url": "https://shop.example/hook",
+            },
+            endless="only the URL for messages is unbounded, and it is checked with the amounts",
+            refusal=(sample("cinetpay_transfer", "send_no_funds.200"), Rejected),
+            altered=(
+                {"data": {"transaction_id": "EA1", "client_transaction_id": "another-order"}},
+                {"data": {"transaction_id": "EA1", "amount": "505"}},
+                {"data": {"treatment_status": "NEW"}},
+            ),
+            stale=sample("cinetpay_transfer", "invalid_token.200"),
+            duplicate=sample("cinetpay_transfer", "send_duplicate.200"),
+            throttled=_NO_THROTTLE,
+            busy=(
+                sample("cinetpay_transfer", "send.200", data=[[{"code": "715"}]]),
+                OutcomeUnknown,
+            ),
+        ),
+        Operation(
             driver="intram",
             verb="collect",
             path="/intram/api/v1/payments/request",
@@ -654,7 +680,7 @@ class Door:
         self.simulator = Simulator()
         # a payer with an open prompt would be busy for the next case
         self.simulator.mpesa.locks = False
-        self.simulator.cinetpay.pings = False
+        self.simulator.cinetpay.pings = self.simulator.cinetpay_transfer.pings = False
         self.simulator.paydunya.disburse.probes = False
         self.simulator.intram_merchant.work_delay = 0.0
         self.simulator.mpesa_gateway.refund_outcome = Outcome(Status.PENDING)
@@ -977,7 +1003,7 @@ class Desk:
                 self.operation.driver,
             ):
                 return f"the unknown payment is {kept!r}"
-            if self.operation.first and not kept.provider_reference:
+            if self.operation.first and not (kept.provider_reference or kept.ids):
                 return "the id of its first step is lost"
             return (
                 None
