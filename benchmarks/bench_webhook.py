@@ -71,7 +71,7 @@ def order(driver: Driver, payer: str | None, number: int) -> dict[str, Any]:
     wanted |= {"cancel_url": "https://shop.example/left"}
     return {
         "amount": 1000,
-        "currency": "XOF" if "XOF" in driver.currencies else min(driver.currencies),
+        "currency": "XOF" if "XOF" in driver.own_currencies else min(driver.own_currencies),
         "reference": str(104_207 + number),
         "payer": None if driver.payer == "none" else payer,
         **{field: text for field, text in wanted.items() if field in driver.takes},

@@ -182,7 +182,7 @@ class Street:
         if driver.payer == "required":
             # These payers never answer: the test decides.
             options["payer"] = "237677777774" if name == "campay" else "254708374144"
-        (currency, *_) = sorted(driver.currencies)
+        (currency, *_) = sorted(driver.own_currencies)
         return await self.pool.collect(
             name, amount=500, currency=currency, reference="1009", **options
         )

@@ -70,8 +70,8 @@ def checked_order(
         accepted = f"one that does not begin with {ADOPTED!r}: payments that came by themselves do"
         raise UsageError.field("reference", reference, accepted)
     money = currency if type(currency) is str else coerce.text(currency)
-    if money is None or money not in driver.currencies:
-        raise UsageError.field("currency", currency, ", ".join(sorted(driver.currencies)))
+    if money is None or money not in driver.own_currencies:
+        raise UsageError.field("currency", currency, ", ".join(sorted(driver.own_currencies)))
     options_given = _options(driver, kind, said)
     return Order(
         account=driver.account,
@@ -131,7 +131,7 @@ def checked_refund(
         accepted = f"{driver.live}, as of the account"
         raise UsageError.field("payment.live", payment.live, accepted)
     currency = payment.currency or (
-        next(iter(driver.currencies)) if len(driver.currencies) == 1 else ""
+        next(iter(driver.own_currencies)) if len(driver.own_currencies) == 1 else ""
     )
     order = checked_order(
         driver,

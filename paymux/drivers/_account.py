@@ -86,6 +86,11 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
             )
 
     @property
+    def own_currencies(self) -> frozenset[str]:
+        """The currencies of this account: the provider's, unless each account has its own."""
+        return self.currencies
+
+    @property
     def url(self) -> str:
         """The base URL of requests, without a trailing slash."""
         return self.base_url or (self.live_url if self.live else self.sandbox_url or self.live_url)

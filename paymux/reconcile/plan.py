@@ -51,7 +51,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def currency(self, account: str) -> str | None:
         """Return the one currency of an account; None: it has several, or is not the pool's."""
         driver = self.pool.drivers.get(account)
-        found = driver.currencies if driver is not None else ()
+        found = driver.own_currencies if driver is not None else ()
         return str(next(iter(found))) if len(found) == 1 else None
 
     def fingerprint(self) -> list[Any]:

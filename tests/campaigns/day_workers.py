@@ -143,7 +143,7 @@ class Worker:
         given: dict[str, Any] = {"amount": order.amount, "reference": order.reference}
         if order.paid is not None:
             return await self.pool.refund(order.paid, **given)
-        given["currency"] = min(driver.currencies)
+        given["currency"] = min(driver.own_currencies)
         number = "237677777774" if order.account == "campay" else "254708374144"
         if order.kind == "payout":
             return await self.pool.payout(order.account, payee=number, **given)

@@ -134,7 +134,7 @@ class Worker:
         options: Any = {key: value for key, value in wanted.items() if key in driver.takes}
         if driver.payer == "required":
             options["payer"] = "237677777774" if account == "campay" else "254708374144"
-        currency = min(driver.currencies)
+        currency = min(driver.own_currencies)
         return await self.pay.collect(
             account, amount=500, currency=currency, reference=reference, deadline=5.0, **options
         )
