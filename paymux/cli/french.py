@@ -79,6 +79,9 @@ FRENCH: Mapping[str, str] = {
     "Is this right? [y/N] ": "Est-ce juste ? [o/N] ",
     "a file, or a postgresql:// URL": "un fichier, ou une adresse postgresql://",
     "sent at {time}, not sent again": "envoyé à {time}, pas renvoyé",
+    "Refunds without an answer that were sent again: {count}": (
+        "Remboursements sans réponse, envoyés à nouveau : {count}"
+    ),
     "The page to pay on: {url}": "La page de paiement : {url}",
     "The payer is asked: {prompt}": "Le payeur est sollicité : {prompt}",
     "Ask {party} for {amount}, from {account}{live}? [y/N] ": (

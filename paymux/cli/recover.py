@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 async def recover(cli: "Invocation", *, only_list: bool) -> Exit:
     """Find out how each order ended that a crash or an unknown outcome left open.
 
-    Nothing is sent again. Orders that a living worker is at are left to it. Exit: 5 while one is
-    unknown.
+    Nothing is sent again, but a refund that its provider knows by its path and has not answered.
+    Orders that a living worker is at are left to it. Exit: 5 while one is unknown.
     """
     need_journal(cli)
     cli.resume = "paymux recover"
@@ -34,11 +34,14 @@ async def recover(cli: "Invocation", *, only_list: bool) -> Exit:
             Column("advice", lambda one: one.advice, leaves=3),
         ]
         rows = cli.rows(columns, _encoded, at_once=True)
-        left = 0
+        left = repeated = 0
         async for found in pool.recover():
             left += not found.resolved
+            repeated += found.repeated
             rows.write(found)
         rows.close()
+        if repeated:
+            cli.tell("Refunds without an answer that were sent again: {count}", count=repeated)
         return Exit.UNKNOWN if left else Exit.DONE
 
 
@@ -48,6 +51,7 @@ def _encoded(found: Any) -> dict[str, Any]:
         "was": found.was.value,
         "resolved": found.resolved,
         "advice": found.advice,
+        "repeated": found.repeated,
         "payment": encoded(found.payment),
     }
 

@@ -25,8 +25,9 @@ class JournalVerbs:
     def recover(self) -> "AsyncIterator[Recovered]":
         """Find out how each payment ended that a crash or an unknown outcome left open.
 
-        Yields, one by one, what was resolved and what to do about the rest. Nothing is sent again.
-        Run it at every start.
+        Yields, one by one, what was resolved and what to do about the rest. Nothing is sent again,
+        but a refund that its provider knows by its path and has not answered (`repeated`). Run it
+        at every start.
         """
         from .recovery import recover  # noqa: PLC0415 - once at a start
 

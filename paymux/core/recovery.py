@@ -1,4 +1,7 @@
-"""Recovery after a crash: every open payment is looked up, and none is sent again."""
+"""Recovery after a crash: every open payment is looked up, and none is sent again.
+
+But for the refunds of `repeating.py`, which are counted apart.
+"""
 
 from collections.abc import AsyncIterator, Iterable
 
@@ -10,6 +13,7 @@ from ..limits import Priority
 from ..models import Event, Payment
 from .confirmation import confirm, telling
 from .engine import Engine
+from .repeating import repeat, repeating
 
 
 class Recovered(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +23,8 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
     was: State
     resolved: bool  # False: watch it, or follow `advice`
     advice: str
+    # It is a refund without an answer, which was sent again: its provider makes one of all.
+    repeated: bool = False
 
 
 async def recover(engine: Engine) -> AsyncIterator[Recovered]:
@@ -50,12 +56,14 @@ async def _looked_after(engine: Engine, journal: Journal, row: Row) -> Recovered
         await journal.record(payment, "recover", State.UNKNOWN)
     found = await examine(engine, payment, row.events)
     payment, trouble = found.payment, str(found.failed or found.doubted or "")
-    if payment.status.terminal:
-        return Recovered(
-            payment=payment, was=row.state, resolved=True, advice=f"it {payment.status}"
-        )
+    ended = payment.status.terminal
+    advice = f"it {payment.status}" if ended else _advice(engine, payment, trouble)
     return Recovered(
-        payment=payment, was=row.state, resolved=False, advice=_advice(engine, payment, trouble)
+        payment=payment,
+        was=row.state,
+        resolved=ended,
+        advice=advice,
+        repeated=found.repeated,
     )
 
 
@@ -64,7 +72,8 @@ class Examined(msgspec.Struct, frozen=True, kw_only=True):
 
     payment: Payment
     doubted: PaymuxError | None = None  # the error of a message that was of no use
-    failed: PaymuxError | None = None  # the error of the look-up
+    failed: PaymuxError | None = None  # the error of the look-up, or of the repeat
+    repeated: bool = False  # a refund that was sent again, in the place of a look-up
 
 
 async def examine(
@@ -80,17 +89,23 @@ async def examine(
         if payment.status.terminal:
             return Examined(payment=payment)
     failed: PaymuxError | None = None
-    if engine.lookup_verb(payment) is not None:
-        try:
+    repeats = repeating(engine.driver(payment.account), payment)
+    try:
+        if repeats is not None:
+            payment = await repeat(engine, repeats, payment, priority)
+        elif engine.lookup_verb(payment) is not None:
             payment = await engine.look_up(payment, None, priority)
-        except PaymuxError as error:
-            failed = error
-    return Examined(payment=payment, doubted=doubted, failed=failed)
+    except PaymuxError as error:
+        failed = error
+    repeated = repeats is not None
+    return Examined(payment=payment, doubted=doubted, failed=failed, repeated=repeated)
 
 
 def _advice(engine: Engine, payment: Payment, trouble: str) -> str:
     if engine.lookup_verb(payment) is not None:
         return f"still pending: watch it{f' ({trouble})' if trouble else ''}"
+    if repeating(engine.driver(payment.account), payment) is not None:
+        return f"not answered: recover again, which sends it again ({trouble})"
     return (
         f"nobody knows: ask {payment.provider} for {payment.amount} {payment.currency} "
         f"of {payment.created_at:%Y-%m-%d %H:%M} UTC under {payment.reference!r}; "

@@ -63,6 +63,8 @@ What the provider does not have is not overridden. Beside `collect`, `verify` an
   `lost_payout` says what a caller may do if the answer was lost and it cannot be asked for.
 * `refund` gives money of a payment back. `refund_takes` has its options, and `lost_refund` says
   what a caller may do if the answer was lost.
+* `repeats` and `repeat` (`_repeating.py`): a refund that is named by its path is sent again after
+  its verb, until it is answered, where the provider's page says that it is one refund.
 * `find` asks by what `finds_by` has for each kind: our reference, or the provider's receipt. Where
   the facts differ within a kind, such as by payee, `facts_of(order)` returns them.
 * `asks(payment)` is the look-up for a payment, or None; `pace(payment)` is when it is asked.

@@ -62,7 +62,8 @@ class Notifier(ForkAware):
     With a journal, the notifiers of all processes share the work, also for orders of processes
     without a notifier. So use one journal for one program: with two programs on one file, each
     would get the other's orders. After `watch_days` an order is not looked up any more, and one
-    ERROR record leaves it to a person. Without a journal it covers the orders that this pool sends
+    ERROR record leaves it to a person. Nothing is sent again, but a refund that its provider knows
+    by its path and has not answered. Without a journal it covers the orders that this pool sends
     while it is entered, and forgets them when the process ends.
     """
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from ...drivers.base import Driver
-from ...errors import AuthenticationFailed, Mismatch, PaymuxError, RateLimited
+from ...errors import AuthenticationFailed, Mismatch, PaymuxError, RateLimited, Rejected
 from ...journal import OrderKey, Outbox, State, order_key
 from ...models import Payment, log, merge
 from ...primitives.redaction import mask
@@ -21,6 +21,7 @@ from ...watch import (
     reuse_equal_values,
 )
 from ..engine import Engine
+from ..repeating import repeating
 from .order_lookup import is_answer, look_up
 from .order_times import OrderTimes
 from .pauses import AccountPauses
@@ -227,7 +228,8 @@ class OrderWatcher:
     async def _go_on(self, order: WatchedOrder, failed: PaymuxError | None, due: float) -> None:
         """Schedule the next look-up of an order that is still open, or leave it to a person."""
         now, answered = asyncio.get_running_loop().time(), is_answer(failed)
-        if isinstance(failed, Mismatch):
+        refused = isinstance(failed, Rejected) and not self._engine.lookup_verb(order.payment)
+        if refused or isinstance(failed, Mismatch):
             await self._leave_to_person(order, mask(str(failed)))
             return
         if isinstance(failed, RateLimited):
@@ -289,7 +291,8 @@ class OrderWatcher:
         return self._watches.queue(self._driver(order))
 
     def _can_be_asked(self, order: WatchedOrder) -> bool:
-        return self._engine.lookup_verb(order.payment) is not None
+        asks = self._engine.lookup_verb(order.payment) is not None
+        return asks or repeating(self._driver(order), order.payment) is not None
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
