@@ -6,8 +6,8 @@ its module at its first use: a pool without a journal needs few of them.
 
 With `journal="payments.db"` every payment is on the disk before its first byte is sent. After a
 crash, a cancelled task or a restart, `recover` finds out how each one ended, and sends nothing
-again, but a refund that its provider knows by its path and has not answered. `once` is a lock: one caller does the work for a payment, with any number of workers and
-webhooks.
+again, but a refund that its provider knows by its path and has not answered. `once` is a lock: one
+caller does the work for a payment, with any number of workers and webhooks.
 
 `paymux/examples/crash.py` is a program that charges once and delivers once, wherever it is killed.
 

@@ -22,7 +22,7 @@ from ...errors import (
 from ...http import Request, Response, Send, WebhookRequest, get, post
 from ...models import Balance, Event, Kind, Order, Payment, Status, Trust
 from ...primitives.redaction import Secret
-from ...values.money import exact, whole
+from ...values.money import exact
 from ...values.parsing import Empty, Unreadable, amount, parse_time
 from ...values.status_words import StatusWords
 from ...values.validation import checked_text
@@ -170,6 +170,14 @@ class Wave(Driver, frozen=True, kw_only=True):
         """Give a whole payment back, or take a whole payout back."""
         return await refunds.refund(self, send, order, payment)
 
+    def repeats(self, refund: Payment) -> bool:
+        """Return whether a refund was not answered: it is named by its path, and sent again."""
+        return refunds.is_unanswered(refund)
+
+    async def repeat(self, send: Send, refund: Payment) -> Payment:
+        """Send an unanswered refund again."""
+        return await refunds.again(self, send, refund)
+
     async def verify(self, send: Send, payment: Payment) -> Payment:
         """Ask for a session or a payout by Wave's id; a reversal is what its payout says."""
         asked = payment.provider_reference or ""
@@ -237,15 +245,8 @@ class Wave(Driver, frozen=True, kw_only=True):
 
         At most 30 times in five minutes for a number: it is then refused for an hour.
         """
-        asked = {
-            "mobile": f"+{self.party('payout', payee)}",
-            "name": name and checked_text("name", name, 255),
-            "national_id": national_id and checked_text("national_id", national_id, 255),
-            "amount": str(whole(exact(amount, "XOF"))),
-            "currency": "XOF",
-        }
-        body = {field: value for field, value in asked.items() if value}
-        return await send(post("/v1/verify_recipient/", Recipient, body, money=False))
+        party = self.party("payout", payee)
+        return await send(payouts.comparison(party, exact(amount, "XOF"), name, national_id))
 
     def webhook(self, incoming: WebhookRequest) -> Event:
         """Read an event of a session; with a secret, one without its signature is BadWebhook."""

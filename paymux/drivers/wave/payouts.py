@@ -6,6 +6,7 @@ same bytes are sent again, with a key that our reference makes, until the verb's
 """
 
 import re
+from decimal import Decimal
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,8 @@ from ...http import Request, post
 from ...models import Order, Payment
 from ...values.money import whole
 from ...values.parsing import amount, parse_time
-from .answers import Payout
+from ...values.validation import checked_text
+from .answers import Payout, Recipient
 
 if TYPE_CHECKING:
     from . import Wave
@@ -75,6 +77,19 @@ def read(driver: "Wave", said: Payout) -> Payment:
         created_at=parse_time(said.timestamp),
     )
     return driver.proved(found, "payout")
+
+
+def comparison(party: str, asked: Decimal, name: str, national_id: str) -> Request[Recipient]:
+    """Return the request that compares a payee with Wave's records."""
+    said = {
+        "mobile": f"+{party}",
+        "name": name and checked_text("name", name, 255),
+        "national_id": national_id and checked_text("national_id", national_id, 255),
+        "amount": str(whole(asked)),
+        "currency": "XOF",
+    }
+    body = {field: value for field, value in said.items() if value}
+    return post("/v1/verify_recipient/", Recipient, body, money=False)
 
 
 def merchant(order: Order) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ...errors import UsageError
-from ...http import Request, Send, post
+from ...errors import Rejected, UsageError
+from ...http import Request, Send, get, post
 from ...models import Order, Payment, Status
 from ...values.parsing import Empty
 from . import payouts
@@ -38,10 +38,16 @@ async def refund(driver: "Wave", send: Send, order: Order, payment: Payment) -> 
         accepted = f"the whole amount, {paid}: Wave gives no part of it back"
         raise UsageError.field("amount", f"{order.amount:.20g}", accepted)
     name = PAYOUT if payment.kind == "payout" or of.startswith("pt-") else SESSION
-    return await again(send, msgspec.structs.replace(driver.pending(order), ids={name: of}))
+    return await sent(send, msgspec.structs.replace(driver.pending(order), ids={name: of}))
 
 
-async def again(send: Send, refund: Payment) -> Payment:
+def is_unanswered(refund: Payment) -> bool:
+    """Return whether a refund was sent, and its answer lost: it has an id only once it is taken."""
+    named = PAYOUT in refund.ids or SESSION in refund.ids
+    return named and refund.provider_reference is None and not refund.status.terminal
+
+
+async def sent(send: Send, refund: Payment) -> Payment:
     """Send the request of a refund: each repeat has the same path, and no body."""
     ids = refund.ids
     name = PAYOUT if PAYOUT in ids else SESSION
@@ -50,6 +56,33 @@ async def again(send: Send, refund: Payment) -> Payment:
     # `reversed` itself.
     status = Status.SUCCEEDED if name == SESSION else Status.PENDING
     return msgspec.structs.replace(refund, provider_reference=ids[name], status=status)
+
+
+async def again(driver: "Wave", send: Send, refund: Payment) -> Payment:
+    """Send an unanswered refund again.
+
+    A payout that was reversed gives "a success code": so if it is refused now, and the payout
+    still says `succeeded`, no request before was taken. No page says so of a session's refund.
+    """
+    try:
+        return await sent(send, refund)
+    except Rejected as refused:
+        if PAYOUT not in refund.ids:
+            raise
+        of = refund.ids[PAYOUT]
+        asked = get("/v1/payout/{id}", Payout, at={"id": of}, matches=Payout.answers)
+        payout = payouts.read(driver, await send(asked))
+        if payout.status not in (Status.SUCCEEDED, Status.REFUNDED):
+            raise
+        back = payout.status is Status.REFUNDED
+        return msgspec.structs.replace(
+            refund,
+            provider_reference=of,
+            status=Status.SUCCEEDED if back else Status.FAILED,
+            reason=None if back else refused.reason,
+            provider_status=payout.provider_status if back else refused.code,
+            message=None if back else refused.message,
+        )
 
 
 def is_reversal(refund: Payment) -> bool:
