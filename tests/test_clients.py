@@ -17,7 +17,10 @@ import pytest
 
 from paymux.http import WebhookRequest
 from paymux.models import Reason, Status
+from paymux.primitives.clock import wall_time
 from paymux.simulator import Simulator
+
+from .simulator.asking import until
 
 pytestmark = pytest.mark.slow
 
@@ -394,4 +397,86 @@ async def test_paydunya() -> None:
         assert sim.ledger.totals() == {
             ("paydunya", "collect", "XOF"): 6000,
             ("paydunya", "payout", "XOF"): 4500,
+        }
+
+
+async def test_wave_business_api() -> None:
+    """An SDK for Wave opens, refunds and expires sessions, pays out, reverses, lists, verifies."""
+    name, heard = "wave-business-api", list[WebhookRequest]()
+    # It joins a path to the host alone, so that Wave is the simulator's root.
+    async with Simulator(root="wave") as sim, client(name, "1.0.0", sim.url) as ask:
+        sim.wave.webhook_url = f"{SHOP}/wave"
+        sim.on_webhook(heard.append)
+        order = {
+            "amount": "2500",
+            "currency": "XOF",
+            "success_url": f"{SHOP}/success",
+            "error_url": f"{SHOP}/error",
+            "client_reference": "order-99",
+        }
+        made = await ask("create_session", order)
+        assert (made["checkout_status"], made["amount"]) == ("open", "2500")
+        by_id = {"session_id": made["id"]}
+        assert await ask("refund_session", by_id) == [
+            "WaveValidationError",
+            400,
+            "checkout-refund-failed",
+        ]
+        sim.settle(made["id"], Status.SUCCEEDED)
+        paid = await ask("get_session", by_id)
+        assert (paid["checkout_status"], paid["payment_status"]) == ("complete", "succeeded")
+        by_receipt = {"transaction_id": paid["transaction_id"]}
+        assert await ask("get_session_by_transaction", by_receipt) == paid
+        assert await ask("search_sessions", {"client_reference": "order-99"}) == [paid]
+        assert await ask("expire_session", by_id) == [
+            "WaveIdempotencyError",
+            409,
+            "checkout-session-not-open",
+        ]
+        for _ in range(2):
+            assert await ask("refund_session", by_id) is None
+        assert sim.ledger.refunded() == 2500
+        other = await ask("create_session", order)
+        assert await ask("expire_session", {"session_id": other["id"]}) is None
+        assert await ask("get_session", {"session_id": "cos-0"}) == [
+            "WaveNotFoundError",
+            404,
+            "checkout-session-not-found",
+        ]
+
+        wage = {"currency": "XOF", "receive_amount": "5000", "mobile": "+221555110219"}
+        wage |= {"name": "Fatou Ndiaye", "client_reference": "wage-1", "idempotency_key": "key-1"}
+        sent = await ask("create", wage)
+        assert (sent["status"], sent["fee"]) == ("succeeded", "50")
+        assert await ask("create", wage) == sent
+        mismatch = await ask("create", {**wage, "receive_amount": "6000"})
+        assert mismatch == ["WaveIdempotencyError", 409, "idempotency-mismatch"]
+        assert sim.ledger.paid_out() == 5000
+        assert await ask("get", {"payout_id": sent["id"]}) == sent
+        assert await ask("search", {"client_reference": "wage-1"}) == [sent]
+        assert await ask("balance") == {"amount": "994950", "currency": "XOF"}
+        for _ in range(2):
+            assert await ask("reverse", {"payout_id": sent["id"]}) is None
+        assert (await ask("get", {"payout_id": sent["id"]}))["status"] == "reversed"
+        abroad = await ask("create", {**wage, "mobile": "+2250707070707", "idempotency_key": "k"})
+        assert abroad == ["WaveValidationError", 400, "country-mismatch"]
+        known = await ask("verify_recipient", {"mobile": "+221555110219", "name": "Fatou Ndiaye"})
+        assert known["name_match"] == "MATCH"
+
+        sim.wave.page_rows = 3
+        rows = await ask("transactions", f"{wall_time():%Y-%m-%d}")
+        assert [row["transaction_type"] for row in rows] == [
+            "api_payout_reversal",
+            "api_payout",
+            "api_checkout_refund",
+            "api_checkout",
+        ]
+
+        await until(lambda: heard)
+        body, signature = heard[0].body.decode(), heard[0].headers["wave-signature"]
+        assert await ask("verified", "simulator", body, signature) == "checkout.session.completed"
+        assert sim.ledger.totals() == {
+            ("wave", "collect", "XOF"): 2500,
+            ("wave", "payout", "XOF"): 5000,
+            ("wave", "refund", "XOF"): 7500,
         }

@@ -511,6 +511,7 @@ def test_a_refund_is_whole_and_named_by_its_path(
     (request,) = script.requests
     assert (request.target(), request.body, request.money) == (path, None, True)
     assert (request.repeatable, request.known) == (True, ids)
+    assert ("Idempotency-Key" in request.headers) is ("payout" in ids)
     assert (back.status, back.ids, back.kind) == (status, ids, "refund")
     assert back.provider_reference == payment.provider_reference
 

@@ -5,6 +5,7 @@ https://docs.wave.com/payout: "if you try to reverse a payout that was reversed,
 code, but no other transaction is made (…) you can retry without risk"; within three days.
 """
 
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -51,7 +52,7 @@ async def sent(send: Send, refund: Payment) -> Payment:
     """Send the request of a refund: each repeat has the same path, and no body."""
     ids = refund.ids
     name = PAYOUT if PAYOUT in ids else SESSION
-    await send(_request(name, ids[name]))
+    await send(_request(name, ids[name], refund.reference or ""))
     # A session's refund has no status to read: its answer is the only one. A payout says
     # `reversed` itself.
     status = Status.SUCCEEDED if name == SESSION else Status.PENDING
@@ -107,6 +108,11 @@ def reversal(driver: "Wave", said: Payout) -> Payment:
     )
 
 
-def _request(name: str, of: str) -> Request[Empty]:
-    path = _REVERSE if name == PAYOUT else _REFUND
-    return post(path, Empty, None, at={"id": of}, repeatable=True, known={name: of})
+def _request(name: str, of: str, reference: str) -> Request[Empty]:
+    path, headers = _REFUND, {}
+    if name == PAYOUT:
+        # "Any request that changes data must have a key", and the sample of this one has none.
+        path = _REVERSE
+        headers = {"Idempotency-Key": f"reverse-{sha256(reference.encode()).hexdigest()}"}
+    known = {name: of}
+    return post(path, Empty, None, at={"id": of}, headers=headers, repeatable=True, known=known)
