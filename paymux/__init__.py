@@ -127,7 +127,9 @@ if TYPE_CHECKING:
     from .drivers.intram_merchant import IntramMerchant
     from .drivers.mpesa import Mpesa
     from .drivers.mpesa_gateway import MpesaGateway
+    from .drivers.pawapay import PawaPay
     from .drivers.paydunya import PayDunya
+    from .drivers.wave import Wave
     from .errors import (
         AuthenticationFailed,
         BadWebhook,
@@ -194,7 +196,9 @@ if TYPE_CHECKING:
         "IntramMerchant",
         "Mpesa",
         "MpesaGateway",
+        "PawaPay",
         "PayDunya",
+        "Wave",
     ]
 else:
     _NAMES = tuple(__all__)

@@ -14,7 +14,8 @@ import pytest
 from paymux import Pool, Status
 from paymux.drivers import load, own
 from paymux.examples import till as tills
-from paymux.examples.till import ASKED, PAID, Till
+from paymux.examples.chats import ASKED, PAID
+from paymux.examples.till import Till
 from paymux.simulator import Simulator
 from paymux.simulator.environment import variables
 from paymux.simulator.ledger import Entry

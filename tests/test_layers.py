@@ -137,7 +137,7 @@ def test_an_example_uses_only_public_names(name: str) -> None:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("paymux"):
             module = importlib.import_module(node.module or "")
             allowed = getattr(module, "__all__", [alias.name for alias in node.names])
-            shared = ("paymux.examples.till", "paymux.examples.shop_page")
+            shared = tuple(f"paymux.examples.{one}" for one in ("chats", "till", "shop_page"))
             assert node.module in ("paymux", "paymux.webhooks", *shared)
             assert {alias.name for alias in node.names} <= set(allowed)
         assert not (isinstance(node, ast.ImportFrom) and node.level)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _FOLDER = Path(__file__).parent.parent / "examples"
 _ENDS = (".py", ".sh", ".mjs", ".php")
-_PARTS = frozenset({"__init__", "shop_page", "till"})  # of others: copied with them
+_PARTS = frozenset({"__init__", "chats", "shop_page", "till"})  # of others: copied with them
 
 
 @command(

@@ -6,34 +6,19 @@ is journaled, before it is sent; a Notifier reports each end, also after the bot
 
 The account is PAYMUX_CAMPAY__DRIVER=campay with the driver's fields (PAYMUX_CAMPAY__USERNAME …);
 PAYMUX_JOURNAL is a file such as bot.db. BOT_ACCOUNT names another account, and BOT_CURRENCY its
-currency; BOT_URL is where a provider's page leads back to, and BOT_CHATS a file for the messages.
+currency; BOT_URL is where a provider's page leads back to.
 """
 
 import os
-import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from paymux import (
-    DuplicateReference,
-    Notifier,
-    OutcomeUnknown,
-    Payment,
-    PaymuxError,
-    Pool,
-    Reason,
-    Status,
-)
+from paymux import DuplicateReference, Notifier, OutcomeUnknown, Payment, PaymuxError, Pool, Reason
+from paymux.examples.chats import ASKED, UNKNOWN, Chats, ending
 
 ACCOUNT, CURRENCY = os.environ.get("BOT_ACCOUNT", "campay"), os.environ.get("BOT_CURRENCY", "XAF")
 BACK = os.environ.get("BOT_URL", "https://telegram.org")
 PAGE = {"description": "To our bot", "return_url": BACK, "cancel_url": BACK}  # of some providers
-ASKED = {"en": "Confirm on your phone.", "fr": "Confirmez sur votre téléphone."}
-UNKNOWN = {
-    "en": "We do not know yet: do not pay again.",
-    "fr": "Nous ne savons pas encore : ne payez pas à nouveau.",
-}
-PAID = {"en": "Paid, thank you!", "fr": "Payé, merci !"}
 
 
 class Till:
@@ -44,11 +29,7 @@ class Till:
         self.edit = edit
         self.quiet: set[str] = set()
         self.notifier = Notifier(self.pay, self.ended)
-        # Not in `metadata`, which not every provider takes.
-        self.chats = sqlite3.connect(os.environ.get("BOT_CHATS", "chats.db"), isolation_level=None)
-        self.chats.execute(
-            "CREATE TABLE IF NOT EXISTS chats (reference TEXT PRIMARY KEY, note TEXT)"
-        )
+        self.chats = Chats()
 
     async def charge(
         self, reference: str, amount: str, payer: str, language: str, *where: int
@@ -58,8 +39,7 @@ class Till:
         user, chat, message = map(str, where)
         self.quiet.discard(user)
         # A message that came twice is one order, and its end is told in the first answer.
-        note = f"{language} {user} {chat} {message}"
-        noted = self.chats.execute("INSERT OR IGNORE INTO chats VALUES (?, ?)", (reference, note))
+        first = self.chats.note(reference, f"{language} {user} {chat} {message}")
         takes = self.pay.drivers[ACCOUNT].takes
         page: dict[str, Any] = {name: text for name, text in PAGE.items() if name in takes}
         try:
@@ -71,9 +51,7 @@ class Till:
                 reference=reference,
                 **page,
             )
-            text = payment.checkout_url or ASKED[language]
-            if not noted.rowcount:  # this message came twice
-                text = UNKNOWN[language]
+            text = (payment.checkout_url or ASKED[language]) if first else UNKNOWN[language]
         except (OutcomeUnknown, DuplicateReference):
             text = UNKNOWN[language]
         except PaymuxError as error:
@@ -82,17 +60,12 @@ class Till:
 
     async def ended(self, payment: Payment) -> None:
         """Show the end of a payment: called at least once for each, also after a restart."""
-        known = self.chats.execute(
-            "SELECT note FROM chats WHERE reference = ?", (payment.reference,)
-        )
-        note = known.fetchone()
+        note = self.chats.noted(payment.reference)
         if note is None:  # an order of another program
             return
-        language, user, chat, message = note[0].split()
-        paid = payment.kind == "collect" and payment.status is Status.SUCCEEDED
-        text = PAID[language] if paid else (payment.reason or Reason.OTHER).text(language)
+        language, user, chat, message = note.split()
         if user not in self.quiet:
-            await self.edit(text, chat, message)
+            await self.edit(ending(payment, language), chat, message)
 
     def cancel(self, user: int) -> None:
         """Leave the messages of a user as they are."""

@@ -381,7 +381,9 @@ def test_a_duplicate_exists() -> None:
     assert isinstance(judged(sample("pawapay", "duplicate.200")), Duplicate)
 
 
-@pytest.mark.parametrize(("code", "status"), [(c, s) for c in sorted(CREDENTIALS) for s in (401, 403)])
+@pytest.mark.parametrize(
+    ("code", "status"), [(c, s) for c in sorted(CREDENTIALS) for s in (401, 403)]
+)
 def test_a_refused_token_or_signature_is_one_of_the_credentials(code: str, status: int) -> None:
     """Whatever was asked for, it is AuthenticationFailed."""
     body = {"failureReason": {"failureCode": code, "failureMessage": "no"}}

@@ -119,13 +119,17 @@ class OutgoingPromises(Promises):
                     assert (found.status, found.kind) == (Status.SUCCEEDED, "payout")
                     assert (await desk.pool.verify(lost)).status is Status.SUCCEEDED
                     assert len(desk.sent(request)) == desk.tries(request)
-                else:
+                    continue
+                if "reference" not in desk.driver.finds_by.get("payout", ()):
+                    with pytest.raises(Unsupported):
+                        await desk.pool.find(desk.name, reference="wage-7", kind="payout")
+                if desk.driver.asks(lost) is None:
                     with pytest.raises(UsageError):
                         await desk.pool.verify(lost)
-                    if "reference" not in desk.driver.finds_by.get("payout", ()):
-                        with pytest.raises(Unsupported):
-                            await desk.pool.find(desk.name, reference="wage-7", kind="payout")
                     assert len(desk.sim.requests) == sent
+                else:  # by an id that an earlier step of the same payout told
+                    assert (await desk.pool.verify(lost)).status is Status.SUCCEEDED
+                    assert len(desk.sent(request)) == desk.tries(request)
 
     @in_virtual_time
     async def test_a_receipt_is_found_as_finds_by_says(self) -> None:
