@@ -204,6 +204,82 @@ async def test_cinetpay() -> None:
         assert sim.ledger.totals() == {("cinetpay", "collect", "XOF"): 500}
 
 
+async def test_cinetpay_python() -> None:
+    """CinetPay's own client of 2026 collects, pays out, reads the balance and hears of the ends."""
+    url = "/cinetpay_v1"
+    async with Simulator() as sim, client("cinetpay-python", "0.1.0", f"{sim.url}{url}") as ask:
+        told: asyncio.Queue[WebhookRequest] = asyncio.Queue()
+        sim.on_webhook(told.put_nowait)
+        urls = {"notify_url": f"{SHOP}/notify"}
+        order = {
+            "currency": "XOF",
+            "merchant_transaction_id": "ORDER-1",
+            "amount": 1000,
+            "lang": "fr",
+            "designation": "Bread",
+            "client_email": "awa@example.com",
+            "client_first_name": "Awa",
+            "client_last_name": "Kone",
+            "success_url": f"{SHOP}/return",
+            "failed_url": f"{SHOP}/failed",
+            "channel": "PUSH",
+            **urls,
+        }
+
+        opened = await ask("pay", order)
+        assert (opened["code"], opened["details"]["status"]) == (200, "INITIATED")
+        assert opened["details"]["must_be_redirected"] is True
+        assert opened["payment_url"] == f"{sim.url}{url}/payment/{opened['payment_token']}"
+        for name in ("payment_token", "transaction_id", "merchant_transaction_id"):
+            assert (await ask("payment", opened[name]))["status"] == "PENDING"
+        sim.settle("ORDER-1", Status.SUCCEEDED)
+        message = (await asyncio.wait_for(told.get(), 5)).body.decode()
+        for token, ours in ((opened["notify_token"], True), ("another", False)):
+            said = await ask("notification", message, token)
+            assert (said["ours"], said["transaction_id"]) == (ours, opened["transaction_id"])
+        paid = await ask("payment", opened["payment_token"])
+        assert (paid["code"], paid["status"]) == (100, "SUCCESS")
+
+        again = await ask("pay", order)
+        assert (again["code"], again["word"]) == (1200, "TRANSACTION_EXIST")
+        assert (await ask("pay", {**order, "amount": 99})) == {"field": "amount"}
+        small = await ask("pay", {**order, "merchant_transaction_id": "order_2"})
+        assert (small["code"], small["word"]) == (1004, "INVALID_PARAMS")
+
+        direct = {"direct_pay": True, "payment_method": "OM_CI", "otp_code": "1234"}
+        failing = {**order, **direct, "merchant_transaction_id": "ORDER-3"}
+        failed = await ask("pay", {**failing, "client_phone_number": "+2250707070703"})
+        assert (failed["code"], failed["details"]["status"]) == (200, "FAILED")
+        assert (await ask("payment", "ORDER-3"))["status"] == "FAILED"
+
+        wage = {
+            "currency": "XOF",
+            "merchant_transaction_id": "WAGE-1",
+            "phone_number": "+2250707000001",
+            "amount": 500,
+            "payment_method": "OM_CI",
+            "reason": "Wage",
+            **urls,
+        }
+        sent = await ask("send", wage)
+        assert (sent["status"], sent["amount"], sent["fee_amount"]) == ("SUCCESS", "500", "10")
+        assert sent["notify_token"]
+        sim.cinetpay_v1.tokens.revoke()  # 1003: the client logs in again
+        for name in ("transaction_id", "merchant_transaction_id"):
+            assert (await ask("transfer", sent[name]))["status"] == "SUCCESS"
+        waiting = {**wage, "merchant_transaction_id": "WAGE-2", "phone_number": "+2250512345678"}
+        assert (await ask("send", {**waiting, "payment_method": "MTN_CI"}))["status"] == "PENDING"
+        assert (await ask("transfer", "NONE"))["word"] == "NOT_FOUND"
+        assert (await ask("balance"))["available_balance"] == "999980.00"
+        sim.cinetpay_v1.balance = Decimal(0)
+        short = await ask("send", {**wage, "merchant_transaction_id": "WAGE-3"})
+        assert (short["code"], short["word"]) == (2005, "INSUFFICIENT_BALANCE")
+        assert sim.ledger.totals() == {
+            ("cinetpay_v1", "collect", "XOF"): 1000,
+            ("cinetpay_v1", "payout", "XOF"): 500,
+        }
+
+
 async def test_daraja_v3() -> None:
     """daraja-v3 pushes, queries, reads the callback and registers URLs, all with one login."""
     async with Simulator() as sim, client("daraja-v3", "0.2.1", f"{sim.url}/mpesa") as ask:
