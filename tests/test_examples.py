@@ -295,6 +295,26 @@ async def test_payroll_pays_by_transfers(tmp_path: Path) -> None:
         assert sim.ledger.paid_out() == 24_000
 
 
+async def test_payroll_pays_by_cinetpays_api_of_2026(tmp_path: Path) -> None:
+    """The balance is printed, and a salary whose answer is lost is found by its reference."""
+    (port,) = free_ports(1)
+    rows = "id,phone,amount,network\nawa,0700000007,5000,orange\nben,0700000007,7000,orange\n"
+    async with Simulator(payer_delay=0.0) as sim:
+        env = {
+            **settings(sim, tmp_path, cinetpay_v1="cinetpay_v1"),
+            "PAYROLL": "cinetpay_v1 XOF",
+            "PAYMUX_WEBHOOK_BASE": f"http://127.0.0.1:{port}/pay",
+            "PAYMUX_WEBHOOK_KEY": "0123456789abcdef",
+            "PORT": str(port),
+        }
+        sim.fault("cinetpay_v1", "POST /v1/transfer", kind=Fault.DROP_AFTER)
+        code, said = await ran("payroll", "2026-11", env=env, given=rows)
+        assert (code, "2 of 2 are paid" in said) == (0, True), said
+        assert "balance: 1000000.00" in said
+        assert (await ran("payroll", "2026-11", env=env, given=rows))[0] == 0
+        assert sim.ledger.paid_out() == 12_000
+
+
 async def test_payroll_goes_on_after_a_crash(tmp_path: Path) -> None:
     """Killed while a result is awaited, it names what was open, and pays the rest."""
     async with Simulator(payer_delay=1.0) as sim:
