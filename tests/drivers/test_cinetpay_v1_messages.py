@@ -11,11 +11,12 @@ import msgspec
 import pytest
 
 from paymux import Pool
-from paymux.errors import Mismatch
+from paymux.errors import Mismatch, OutcomeUnknown
 from paymux.http import WebhookRequest
 from paymux.models import Event, Payment, Reason, Status, Trust
-from paymux.simulator import Simulator
+from paymux.simulator import Fault, Simulator
 from paymux.values.parsing import Unreadable
+from paymux.webhooks import Webhooks
 from tests.driving import sample
 from tests.toys import timeless
 
@@ -74,10 +75,43 @@ async def test_a_token_is_kept_as_a_digest_and_shown_nowhere(
     kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     shown = "".join(f"{one!r}{one.raw}{one.ids}{msgspec.json.encode(one)!r}" for one in payments)
     shown += "".join(record.getMessage() for record in caplog.records)
+    public = "".join(f"{one!r}{msgspec.json.encode(one.public())!r}" for one in payments)
+    assert "Doe" not in public  # the payer's name, and the payee's
+    assert "@" not in public
     for token in tokens:
         assert token not in shown
         assert token.encode() not in kept
         assert hashlib.sha256(token.encode()).hexdigest().encode() in kept
+
+
+@pytest.mark.parametrize("reference", ["ORDER1", "order-1"], ids=["as it is", "as a digest"])
+@timeless
+async def test_the_message_of_a_lost_answer_is_a_hint_that_finds_its_order(
+    tmp_path: Path, reference: str
+) -> None:
+    """Its token is not known, so the look-up decides; the order's end is told once."""
+    sim = Simulator(providers=["cinetpay_v1"])
+    heard: list[WebhookRequest] = []
+    sim.on_webhook(_hears(heard))
+    told: list[Payment] = []
+
+    async def on_payment(payment: Payment) -> None:
+        told.append(payment)
+
+    async with _pool(sim, journal=tmp_path / "pay.db") as pool, Webhooks(pool, on_payment) as hooks:
+        sim.fault("cinetpay_v1", "POST /v1/payment", kind=Fault.DROP_AFTER)
+        with pytest.raises(OutcomeUnknown):
+            await _collect(pool, reference)
+        sim.settle(sim.ledger.newest.provider_reference, Status.SUCCEEDED)
+        await asyncio.sleep(1)
+        (message,) = heard
+        for _ in range(2):
+            assert (await hooks.answer(message)).status == 200
+        await asyncio.sleep(60)
+    (payment,) = told
+    assert (payment.reference, payment.status) == (reference, Status.SUCCEEDED)
+    assert payment.amount == sim.ledger.charged() == 1000
+    await sim.core.aclose()
 
 
 @timeless
