@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import itertools
-import json
 import logging
 import random
 import socket
@@ -49,6 +48,7 @@ from .simulation import (
     Process,
     Unreachable,
     Weather,
+    body_of,
     known_as,
     named,
     prove,
@@ -150,9 +150,16 @@ PROFILES: Mapping[str, Profile] = {
         options={"operator": "wave"},
         says="two steps, of which the second pays; no deduplication, look-up by the first's token",
     ),
+    "cinetpay_transfer payout": Profile(
+        account="cinetpay_transfer",
+        kind="payout",
+        currency="XOF",
+        phone="22507{:08}",
+        says="two steps, of which the second pays; deduplicates, is found by our reference",
+    ),
 }
 # The accounts whose orders are all found by our reference.
-FOUND = frozenset({"cinetpay", "cinetpay_v1"})
+FOUND = frozenset({"cinetpay", "cinetpay_transfer", "cinetpay_v1"})
 # The decisions of 20 payers.
 _HABITS = (
     *itertools.repeat(Outcome(Status.SUCCEEDED), 13),
@@ -211,7 +218,7 @@ def orders_of(city: City, count: int, chance: random.Random, *, over: float) -> 
         order = Order(
             profile=name,
             reference=f"o-{number:06}",
-            amount=200 + 5 * number,  # PayDunya pays out 200 francs or more
+            amount=200 + 5 * number,  # PayDunya and CinetPay pay out 200 francs or more
             phone=PROFILES[name].phone.format(number),
             begins=chance.uniform(0, over),
         )
@@ -222,6 +229,7 @@ def orders_of(city: City, count: int, chance: random.Random, *, over: float) -> 
     city.campay.webhook_url = Pool(city.driver("campay"), **HOOKS).webhook_url("campay")
     city.mpesa.accounts.utility = Decimal(10**9)
     city.cinetpay_v1.balance = Decimal(10**9)
+    city.cinetpay_transfer.funds = Decimal(10**9)
     for carrier in city.campay.floats:
         city.campay.floats[carrier] = Decimal(10**9)
     city.paydunya.balance = Decimal(10**9)
@@ -344,7 +352,8 @@ class Book:
         sent = self._city.asked["money", reference]
         if sent > (ATTEMPTS + 1) * self.calls[reference]:
             self.lie("I6", reference, f"{sent} requests for {self.calls[reference]} calls")
-        looked = sum(self._city.asked["look", known_as(entry)] for entry in entries)
+        names = {reference, *map(known_as, entries)} if entries else set[str]()
+        looked = sum(self._city.asked["look", name] for name in names)
         # A watch polls every 1.5 s at first and every 11 s or more later; a look-up is at most four
         # requests.
         if looked > (ATTEMPTS + 1) * (6 + WATCHED / 11) * self.looks[reference]:
@@ -732,7 +741,7 @@ class Branch(Shop):
         await self.pool.aclose()
 
     def _guard(self, outgoing: PreparedRequest) -> None:
-        name = named(json.loads(outgoing.body or b"{}"))
+        name = named(body_of(outgoing.body))
         reference = self._city.ours.get(name, name)
         state = dict(self._place.rows("SELECT reference, state FROM payments")).get(reference)
         if state != "sending":

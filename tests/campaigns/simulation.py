@@ -30,6 +30,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
 from unittest.mock import patch
+from urllib.parse import parse_qs, parse_qsl
 
 import msgspec
 
@@ -540,6 +541,7 @@ _OURS = (
     "transaction_id",
     "disburse_id",
     "merchant_transaction_id",
+    "client_transaction_id",
     "AccountReference",
     "OriginatorConversationID",
     "TransactionID",
@@ -555,6 +557,7 @@ _MONEY = frozenset(
         "mpesa/b2c/v3/paymentrequest",
         "mpesa/reversal/v1/request",
         "api/v2/disburse/submit-invoice",
+        "v1/transfer/money/send/contact",
     }
 )
 _LOOKS: Mapping[str, tuple[str, ...]] = {
@@ -565,11 +568,16 @@ _LOOKS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+_TRANSFERS = "v1/transfer/check/money"  # asked by our reference, in the query
+
+
 def about(incoming: WebhookRequest) -> tuple[str, str]:
     """Return the kind of a request ("money", "look" or "login"), and what names its order."""
     path = incoming.path.strip("/")
     if path in _MONEY:
         return "money", named(json_body(incoming), _OURS)
+    if path == _TRANSFERS:
+        return "look", dict(parse_qsl(incoming.query)).get("client_transaction_id", "")
     if path.startswith(("api/transaction/", "v1/payment/", "v1/transfer/")):
         return "look", path.rpartition("/")[2]
     if path in _LOOKS:
@@ -590,8 +598,17 @@ def known_as(entry: Entry) -> str:
 
 def json_body(incoming: WebhookRequest) -> Mapping[str, Any]:
     """Return the JSON object in a request's body."""
-    body = msgspec.json.decode(incoming.body)
-    return body if isinstance(body, dict) else {}
+    return body_of(incoming.body)
+
+
+def body_of(body: bytes | None) -> Mapping[str, Any]:
+    """Return the JSON object of a body, or the one that is a row of the list in a form."""
+    text = body or b"{}"
+    if text.startswith(b"data="):
+        [text] = parse_qs(text)[b"data"]
+    found = msgspec.json.decode(text)
+    [found] = found if isinstance(found, list) else [found]
+    return found if isinstance(found, dict) else {}
 
 
 class Unreachable:
