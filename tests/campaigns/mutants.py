@@ -48,6 +48,7 @@ OF_A_STATUS = (
     "drivers/mpesa_b2c",
     "drivers/mpesa_asking",
 )
+OF_TRANSFERS = ("drivers/cinetpay_transfer",)
 OF_PAYDUNYA = ("drivers/paydunya", "drivers/paydunya_disburse")
 # The test files of each function, with the most likely to fail first.
 TARGETS: Mapping[str, tuple[str, ...]] = {
@@ -111,6 +112,22 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
             "drivers/cinetpay_v1/ids.reference_of",
         ),
         ("drivers/cinetpay_v1",),
+    ),
+    **dict.fromkeys(
+        (
+            "drivers/cinetpay_transfer/answers.Answer.rows",
+            "drivers/cinetpay_transfer/answers.Answer.row",
+            "drivers/cinetpay_transfer/answers.Answer.answers_contact",
+            "drivers/cinetpay_transfer/answers.Answer.answers_order",
+            "drivers/cinetpay_transfer/answers.Answer.answers_check",
+            "drivers/cinetpay_transfer/answers.Answer._answers_about",
+            "drivers/cinetpay_transfer/answers.Answer.error_code",
+            "drivers/cinetpay_transfer/answers.Answer.refusal",
+            "drivers/cinetpay_transfer/sending.payout",
+            "drivers/cinetpay_transfer/sending.check",
+            "drivers/cinetpay_transfer/sending.checked_payee",
+        ),
+        OF_TRANSFERS,
     ),
     "core/questions.Questions.hear": ("questions", "payout_campaigns"),
     "core/questions.Questions._answer": ("questions", "payout_campaigns"),
@@ -202,6 +219,12 @@ EQUIVALENT: Mapping[str, str] = {
         for change in changes
     },
     "drivers/paydunya/errors.told: return None => return": "Both return None.",
+    **{
+        f"drivers/cinetpay_transfer/answers.Answer.{name}: return None => return": (
+            "Both return None."
+        )
+        for name in ("error_code", "refusal")
+    },
     **{
         f"drivers/paydunya/errors.refusal: return None => {change}": "Both return None."
         for change in ("return", "return #2", "pass #2")

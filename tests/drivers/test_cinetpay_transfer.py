@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from paymux.drivers import load
 from paymux.drivers.base import Duplicate, Verb
-from paymux.drivers.cinetpay_transfer import CinetPayTransfer
+from paymux.drivers.cinetpay_transfer import Answer, CinetPayTransfer
 from paymux.errors import (
     AuthenticationFailed,
     BadWebhook,
@@ -256,7 +256,21 @@ def test_a_contact_has_the_name_that_the_caller_gives() -> None:
     assert contact["email"] == "awa@shop.example"
     script = Script(LIVE, KNOWN, reply(NAME, "send.200"))
     drive(LIVE.payout(script, order(customer=Customer(name="Awa Kone"))))
-    assert sent(script, 0)[0]["name"] == "Awa Kone"
+    (contact,) = sent(script, 0)
+    assert (contact["name"], contact["surname"]) == ("Awa Kone", "2250102030405")
+    script = Script(LIVE, KNOWN, reply(NAME, "send.200"))
+    drive(LIVE.payout(script, order()))
+    (contact,) = sent(script, 0)
+    assert (contact["name"], contact["surname"]) == ("2250102030405", "2250102030405")
+    assert contact["email"] == ""
+
+
+@pytest.mark.parametrize("row", [{"code": 0}, {"code": "726"}, {"code": 726, "lot": " "}])
+def test_a_contact_without_a_lot_is_one(row: dict[str, Any]) -> None:
+    """New or known, the money is sent; nothing is kept that was not told."""
+    script = Script(LIVE, said(rows(row)), reply(NAME, "send.200"))
+    drive(LIVE.payout(script, order()))
+    assert script.requests[1].known is None
 
 
 def test_an_operator_is_sent_in_cinetpays_word() -> None:
@@ -275,6 +289,7 @@ def test_an_operator_is_sent_in_cinetpays_word() -> None:
         ({"webhook_url": None}, "webhook_url"),
         ({"extra": {"payment_method": 5}}, "payment_method"),
         ({"extra": {"payment_method": "O M"}}, "payment_method"),
+        ({"extra": {"payment_method": "MÉ"}}, "payment_method"),
         ({"extra": {"payment_method": ""}}, "payment_method"),
     ],
 )
@@ -283,9 +298,19 @@ def test_what_cinetpay_refuses_is_refused_before_anything_is_sent(
 ) -> None:
     """Above all another currency: a request has none, and the same number would be paid."""
     script = Script(LIVE)
-    with pytest.raises(UsageError, match=named):
+    with pytest.raises(UsageError, match=r"accepted: \w|CinetPay requires one") as refused:
         drive(LIVE.payout(script, order(**changes)))
+    assert refused.value.name == named
     assert not script.requests
+
+
+@pytest.mark.parametrize(("currency", "amount"), [("XOF", 1_500_000), ("XAF", 1_500_005)])
+def test_the_most_is_that_of_the_page(currency: str, amount: int) -> None:
+    """1,500,000 XOF can be sent; the page has no limit for other currencies."""
+    account = CinetPayTransfer(apikey="a", password="b", currency=currency, live=True)
+    sending = {"currency": currency, "amount": Decimal(amount), "party": "237670000000"}
+    paid = paid_out(KNOWN, reply(NAME, "send.200"), driver=account, **sending)
+    assert (paid.amount, paid.currency) == (Decimal(amount), currency)
 
 
 @pytest.mark.parametrize(
@@ -333,6 +358,13 @@ def test_an_accepted_payout_is_pending_whatever_word_stands_in_it(word: str) -> 
     """The answer to a request proves no end: neither VAL nor REJ ends it."""
     row = {"transaction_id": "EA1", "treatment_status": word, "code": 0}
     assert paid_out(KNOWN, said(rows(row))).status is Status.PENDING
+
+
+def test_an_accepted_payout_may_repeat_the_order_and_say_that_it_waits() -> None:
+    """Its own amount and reference are no other order's; NOS has a word for a person."""
+    row = {"transaction_id": "EA1", "client_transaction_id": "wage-7", "amount": "500"}
+    paid = paid_out(KNOWN, said(rows({**row, "treatment_status": "NOS"})))
+    assert "back office" in (paid.message or "")
 
 
 @pytest.mark.parametrize("where", ["row", "envelope"])
@@ -384,6 +416,8 @@ def test_a_code_that_is_not_listed_proves_nothing(code: object, row: bool) -> No
         rows({"code": "602"}, {"code": "602"}),
         rows({"code": "602"}, {"code": 0, "transaction_id": "EA1"}),
         rows({"code": "602"}, code="804"),
+        rows({}, {}, code="602"),
+        rows({}, {}, {}, code="602"),
         rows({"code": 0}, code="602"),
         rows({"code": "602"}, code=None),
         {"code": "602", "data": [[[]]]},
@@ -397,6 +431,38 @@ def test_a_refusal_that_contradicts_itself_is_unknown(body: object) -> None:
     """An accepted row, several rows, or two codes: then an error is no proof."""
     verdict = decide(LIVE, post(SEND, dict, {}, form=True, matches=lambda _: False), said(body))
     assert verdict.means is Means.UNKNOWN
+
+
+def test_two_contacts_in_an_answer_are_no_refusal() -> None:
+    """One of them is not ours: the contact is asked for again."""
+    two = said(rows({"code": "802"}, {"code": "802"}))
+    assert judged(two, CONTACT, money=False) is None
+
+
+def test_a_refusal_may_stand_in_both_places() -> None:
+    """The same code in the envelope and in its row is one refusal."""
+    assert isinstance(judged(said(rows({"code": "602"}, code="602"))), Rejected)
+
+
+def why(answer: Response) -> str:
+    """Return why an answer to a sent transfer is none."""
+    request = post(SEND, Answer, {}, matches=lambda one: one.answers_order(order()))
+    return decide(LIVE, request, answer).why
+
+
+def test_what_is_no_answer_says_why() -> None:
+    """An OutcomeUnknown is read by a person."""
+    assert why(said(rows({"treatment_status": "NEW"}))) == "the transfer has no transaction_id"
+    other = {"transaction_id": "EA1", "amount": "505"}
+    assert why(said(rows(other))) == "the answer is about another amount"
+    other = {"transaction_id": "EA1", "client_transaction_id": "wage-8"}
+    assert why(said(rows(other))) == "the answer is about another transfer"
+    assert why(said(rows({"transaction_id": "EA1"}, code="804"))) == "code 804"
+    assert why(said(rows({"transaction_id": "EA1", "code": 9}))).endswith("with the error 9")
+    assert why(said(rows({}, {}))) == "2 rows in place of one"
+    check = get("/x", Answer, matches=lambda one: one.answers_check("wage-7", None))
+    verdict = decide(LIVE, check, said(rows({"transaction_id": "EA1"})))
+    assert verdict.why == "the transfer has no treatment_status"
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 500, 502, 503, 504])
@@ -443,7 +509,19 @@ def test_a_gateways_status_refuses_no_payout(status: int) -> None:
     assert isinstance(judged(Response(status=429), CONTACT, money=False), RateLimited)
 
 
-@pytest.mark.parametrize("body", [rows(), rows({"lot": "1"}), rows({"code": 0}, {"code": 0}), {}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        rows(),
+        rows({"lot": "1"}),
+        rows({"code": 0}, {"code": 0}),
+        rows({"code": 0}, code="715"),
+        rows({"code": 726}, code="-1"),
+        {"code": "-1", "message": "OPERATION_ERROR", "data": []},
+        {"code": "804", "message": "OPERATOR_UNAVAILABLE", "data": []},
+        {},
+    ],
+)
 def test_without_a_contact_no_money_is_sent(body: object) -> None:
     """An answer without one row of a contact is no answer."""
     script = Script(LIVE, said(body))

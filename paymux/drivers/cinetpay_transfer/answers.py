@@ -99,19 +99,22 @@ class Answer(ProviderData, frozen=True):
 
     def rows(self) -> list[Row]:
         """Return the rows; Unreadable: there is something else among them."""
-        found = self.data
-        if isinstance(found, list) and len(found) == 1 and isinstance(found[0], list):
-            found = found[0]
-        if isinstance(found, dict):
-            found = [found]
-        return [convert(Row, one) for one in found] if isinstance(found, list) else []
+        found: list[Any] = []
+        match self.data:
+            case [[*inner]]:
+                found = inner
+            case [*several]:
+                found = several
+            case dict(one):
+                found = [one]
+        return [convert(Row, one) for one in found]
 
     def row(self) -> Row:
         """Return the only row; Unreadable: there is none, or several, one of which is not ours."""
         rows = self.rows()
         if len(rows) != 1:
             raise Unreadable(f"{len(rows)} rows in place of one")
-        return rows[0]
+        return rows.pop()
 
     def answers_login(self) -> bool:
         """Return whether this is a login."""
@@ -165,13 +168,11 @@ class Answer(ProviderData, frozen=True):
         is no error, or contradicts itself: a row that was accepted, or another code in each.
         """
         rows = self.rows()
-        row = rows[0] if len(rows) == 1 else _NO_ROW
-        if len(rows) > 1 or row.transaction_id or row.treatment_status:
-            return None
-        if self.code is None:
+        row = rows.pop() if rows else _NO_ROW
+        if rows or row.transaction_id or row.treatment_status:
             return None
         if self.code == DONE:
-            return None if row.code == DONE else row.code
+            return row.code
         return self.code if row.code in (None, self.code) else None
 
     def refusal(self, *, money: bool, logs_in: bool, adds: bool) -> ProviderError | None:
@@ -188,7 +189,7 @@ class Answer(ProviderData, frozen=True):
             return self._error(Rejected, code)
         if money:
             return self._error(Duplicate, code) if code == EXISTS else None
-        return self._error(NotFound, code) if code == _UNFOUND and not logs_in else None
+        return self._error(NotFound, code) if code == _UNFOUND else None
 
     def _error(self, kind: type[ProviderError], code: str) -> ProviderError:
         said = self.message if self.code == code else self.row().status

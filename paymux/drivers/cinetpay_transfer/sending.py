@@ -5,6 +5,7 @@ two requests. Adding a contact moves no money and may be repeated. One payee in 
 a lost answer, several would be several unknown outcomes.
 """
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -45,15 +46,16 @@ _NOBODY = Customer()
 async def payout(driver: "CinetPayTransfer", send: Send, order: Order) -> Payment:
     """Make the payee a contact, then send the money; the answer says only that it was accepted."""
     check(driver, order)
-    prefix, phone = (order.party or "")[:3], (order.party or "")[3:]
+    payee = str(order.party)
+    prefix, phone = payee[:3], payee[3:]
     customer = order.customer or _NOBODY
     # A name and an e-mail stand in the page's sample; whether they are required is not said. What
     # the caller does not give is empty, and a refusal of it moves no money.
     person = {
         "prefix": prefix,
         "phone": phone,
-        "name": customer.surname or customer.name or order.party,
-        "surname": (customer.name if customer.surname else None) or order.party,
+        "name": customer.surname or customer.name or payee,
+        "surname": (customer.name if customer.surname else None) or payee,
         "email": customer.email or "",
     }
     contact = (await send(_CONTACT.with_body(form(person)))).row()
@@ -84,7 +86,7 @@ async def payout(driver: "CinetPayTransfer", send: Send, order: Order) -> Paymen
     )
 
 
-def form(row: dict[str, str | None]) -> dict[str, str]:
+def form(row: Mapping[str, str | None]) -> dict[str, str]:
     """Return the body: one field with a list in JSON, as the page's samples have it."""
     return {"data": msgspec.json.encode([row]).decode()}
 
