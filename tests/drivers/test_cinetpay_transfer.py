@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paymux import Pool
 from paymux.drivers import load
 from paymux.drivers.base import Duplicate, Verb
 from paymux.drivers.cinetpay_transfer import Answer, CinetPayTransfer
@@ -23,10 +24,12 @@ from paymux.errors import (
 )
 from paymux.http import Response, WebhookRequest, get, post
 from paymux.models import Customer, Order, Payment, Reason, Status
+from paymux.simulator import Simulator
 from paymux.testing.contract import Case, Shape
 from paymux.transport import Means, decide
 from paymux.values.parsing import Unreadable
 from tests.driving import Script, drive, reply, sample
+from tests.toys import BASE, KEY, timeless
 
 # Its case of the contract tests.
 CASE = Case(
@@ -283,7 +286,6 @@ def test_an_operator_is_sent_in_cinetpays_word() -> None:
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"currency": "XAF"}, "currency"),
         ({"amount": Decimal(502)}, "amount"),
         ({"amount": Decimal(1_500_005)}, "amount"),
         ({"webhook_url": None}, "webhook_url"),
@@ -296,12 +298,27 @@ def test_an_operator_is_sent_in_cinetpays_word() -> None:
 def test_what_cinetpay_refuses_is_refused_before_anything_is_sent(
     changes: dict[str, Any], named: str
 ) -> None:
-    """Above all another currency: a request has none, and the same number would be paid."""
+    """Amounts, the address for messages, and the operator's word."""
     script = Script(LIVE)
     with pytest.raises(UsageError, match=r"accepted: \w|CinetPay requires one") as refused:
         drive(LIVE.payout(script, order(**changes)))
     assert refused.value.name == named
     assert not script.requests
+
+
+@timeless
+async def test_another_currency_than_the_accounts_is_refused() -> None:
+    """A request has no field for it: the same number would be paid in the account's."""
+    sim = Simulator()
+    hooks: dict[str, Any] = {"webhook_base": BASE, "webhook_key": KEY}
+    async with Pool(sim.driver(NAME), connection=sim.connection, **hooks) as pool:
+        for currency in ("XAF", "GNF", "CDF", "USD"):
+            with pytest.raises(UsageError, match="accepted: XOF") as refused:
+                await pool.payout(
+                    NAME, amount=500, currency=currency, payee="+237 670000000", reference="w-1"
+                )
+            assert refused.value.name == "currency"
+    assert sim.requests == []
 
 
 @pytest.mark.parametrize(("currency", "amount"), [("XOF", 1_500_000), ("XAF", 1_500_005)])

@@ -94,6 +94,11 @@ class CinetPayTransfer(Driver, frozen=True, kw_only=True):
         if self.currency not in self.currencies:
             raise UsageError.field("currency", self.currency, ", ".join(sorted(self.currencies)))
 
+    @property
+    def own_currencies(self) -> frozenset[str]:
+        """The currency of the account: the number in an order would be paid in it."""
+        return frozenset({self.currency})
+
     async def token(self, send: Send) -> Token | None:
         """Log in, for five minutes."""
         body = {"apikey": reveal(self.apikey), "password": reveal(self.password)}

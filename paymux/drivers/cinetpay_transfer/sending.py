@@ -45,7 +45,7 @@ _NOBODY = Customer()
 
 async def payout(driver: "CinetPayTransfer", send: Send, order: Order) -> Payment:
     """Make the payee a contact, then send the money; the answer says only that it was accepted."""
-    check(driver, order)
+    check(order)
     payee = str(order.party)
     prefix, phone = payee[:3], payee[3:]
     customer = order.customer or _NOBODY
@@ -91,12 +91,8 @@ def form(row: Mapping[str, str | None]) -> dict[str, str]:
     return {"data": msgspec.json.encode([row]).decode()}
 
 
-def check(driver: "CinetPayTransfer", order: Order) -> None:
-    """Refuse what CinetPay would refuse, or would pay in another currency."""
-    if order.currency != driver.currency:
-        # No field of a request has a currency: the number 1000 would be sent in the account's.
-        accepted = f"{driver.currency}, the currency of the account"
-        raise UsageError.field("currency", order.currency, accepted)
+def check(order: Order) -> None:
+    """Refuse what CinetPay would refuse."""
     if order.amount % STEP:
         accepted = f"a multiple of {STEP}"
         raise UsageError.field("amount", f"{order.amount:.20g}", accepted)
