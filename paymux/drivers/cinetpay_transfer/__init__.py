@@ -200,7 +200,8 @@ class CinetPayTransfer(Driver, frozen=True, kw_only=True):
             status=status,
             amount=amount(said.amount),
             currency=self.currency,
-            payee=(said.receiver_e164 or "").lstrip("+") or None,
+            # A national number is compared with the one that was ordered, which stays.
+            payee=(said.receiver_e164 or said.receiver or "").lstrip("+") or None,
             operator=said.operator,
             receipt=said.operator_transaction_id,
             provider_status=said.treatment_status,

@@ -70,6 +70,7 @@ class Row(ProviderData, frozen=True):
     transaction_id: Text = None
     client_transaction_id: Text = None
     amount: Scalar = None
+    receiver: Text = None
     receiver_e164: Text = None
     operator: Text = None
     treatment_status: Text = None
