@@ -1,13 +1,18 @@
 """Broken set-ups: each is named, and its command, pasted as printed, mends it."""
 
+import asyncio
 import os
 import sqlite3
 import stat
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+from paymux import SqliteJournal
+from paymux.drivers._ids import fingerprint
 
 from .shops import KEY, PASSWORD, Shop, wrong
 
@@ -93,7 +98,29 @@ def _readable(shop: Shop) -> None:
     path.chmod(0o644)
 
 
+def _moved_key(shop: Shop) -> None:
+    """Give an account another id_key than that with which its orders began."""
+    base = shop.sim.providers["mtn_momo"].url
+    fields = "\n".join(f'collection_{part} = "simulator"' for part in ("key", "user", "api_key"))
+    text = (
+        f'\n[accounts.uganda]\ndriver = "mtn_momo"\nbase_url = "{base}"\ntarget = "mtnuganda"\n'
+        f'id_key = "another-key-of-sixteen"\n{fields}\n'
+    )
+    shop.write(shop.path.read_text() + text)
+
+    async def begin() -> None:
+        journal = SqliteJournal(f"{shop.folder}/payments.db")
+        await journal.open()
+        await journal.id_keys.keep("uganda", fingerprint(ID_KEY), live=False)
+        await journal.aclose()
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, begin()).result()
+
+
+ID_KEY = "canary-id-key-of-sixteen"
 CASES = (
+    Case("another id_key than its orders'", "journal.id_key", _moved_key, ID_KEY),
     Case("the file is read by others", "config.private", _mode(0o644)),
     Case("the file is written by others", "config.writable", _mode(0o622)),
     Case("the file is no TOML", "config.reads", _syntax),

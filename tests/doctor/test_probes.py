@@ -16,6 +16,7 @@ from paymux.simulator import Simulator
 
 INITIATOR = {"initiator_name": "simulator", "security_credential": "canary-credential-5e1d"}
 FIELDS: dict[str, dict[str, Any]] = {"mpesa": INITIATOR, "intram": {"merchant_key": ""}}
+FIELDS["mtn_momo"] = {"target": "sandbox"}  # which pays in EUR
 ALL = [(name, fact) for name in names() for fact in facts(name)]
 
 # For each fact, what makes the simulator contradict the driver, and the word that is then seen.
@@ -73,6 +74,8 @@ otherwise("mpesa", "unknown-receipt", "17")(_sets("unknown_code", "17", "status"
 otherwise("mpesa", "pull-none", "HTTP 500")(_sets("none", "500", "pull"))
 otherwise("mpesa_gateway", "history-form", "paginated")(_sets("history_shape", "paginated"))
 otherwise("mpesa_gateway", "test-endpoints", "none")(_sets("sandbox", False))
+otherwise("mtn_momo", "repeated-id", "202")(_sets("repeated", "join"))
+otherwise("mtn_momo", "unknown-id", "NOT_FOUND")(_sets("unknown", "NOT_FOUND"))
 otherwise("paydunya", "unknown-token", "Invoice expired")(_sets("unknown", "Invoice expired"))
 otherwise("paydunya", "refusal-code", "42")(_sets("refusal", "42"))
 otherwise("wave", "repeated-reference", "the first one again")(_sets("repeated", "join"))
