@@ -515,9 +515,10 @@ def _repeated(operation: Operation, cases: list[Case] | str) -> list[Case] | str
     # answered then.
     if isinstance(cases, str) or not operation.repeatable:
         return cases
+    ends = (Payment, *UNKNOWN) if operation.refuses_repeats else (Payment,)
     once = [
         msgspec.structs.replace(
-            case, name=f"{case.name}, once", ends=(Payment,), plan=(*case.plan, HEALTHY)
+            case, name=f"{case.name}, once", ends=ends, plan=(*case.plan, HEALTHY)
         )
         for case in cases
         if case.ends == UNKNOWN

@@ -126,6 +126,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     credential: str = ""
     repeatable: bool = False  # each request makes a page that charges no payer, or is joined
     joined: bool = False  # the provider takes all requests of a reference for one
+    # It says of a repeat only that it has the first one: a caller gets OutcomeUnknown then.
+    refuses_repeats: bool = False
     endless: Mapping[str, Any] | str = (
         "every field of this request is bounded, so that it fits the send buffer"
     )
@@ -211,6 +213,25 @@ _MERCHANT: dict[str, Any] = {
     "duplicate": sample("intram_merchant", "idempotency_conflict.409"),
     "throttled": _NO_THROTTLE,
     "busy": _NO_BUSY,
+}
+_MOMO: dict[str, Any] = {
+    "driver": "mtn_momo",
+    "repeatable": True,
+    "joined": True,
+    "refuses_repeats": True,
+    "refusal": (sample("mtn_momo", "invalid_currency.500"), Rejected),
+    "altered": "its answer is a status alone",
+    "stale": Response(
+        status=401,
+        headers={"Content-Type": "application/json"},
+        body=b'{"statusCode": 401, "message": "Unauthorized. Access token is missing or invalid."}',
+    ),
+    "duplicate": sample("mtn_momo", "resource_already_exist.409"),
+    "throttled": _NO_THROTTLE,
+    "busy": (
+        msgspec.structs.replace(sample("mtn_momo", "invalid_currency.500"), status=200),
+        OutcomeUnknown,
+    ),
 }
 _GATEWAY: dict[str, Any] = {
     "driver": "mpesa_gateway",
@@ -466,6 +487,36 @@ OPERATIONS: Mapping[str, Operation] = {
                 msgspec.structs.replace(sample("wave", "no_funds.422"), status=200),
                 Rejected,
             ),
+        ),
+        Operation(
+            verb="collect",
+            path="/mtn_momo/collection/v1_0/requesttopay",
+            order={"amount": 500, "currency": "UGX", "payer": "256772123456"},
+            **_MOMO,
+        ),
+        Operation(
+            verb="payout",
+            path="/mtn_momo/disbursement/v1_0/transfer",
+            order={"amount": 500, "currency": "UGX", "payee": "256772123456"},
+            **_MOMO,
+        ),
+        Operation(
+            verb="payout",
+            of="deposit",
+            path="/mtn_momo/disbursement/v1_0/deposit",
+            order={
+                "amount": 500,
+                "currency": "UGX",
+                "payee": "256772123456",
+                "extra": {"api": "deposit"},
+            },
+            **_MOMO,
+        ),
+        Operation(
+            verb="refund",
+            path="/mtn_momo/disbursement/v1_0/refund",
+            order={"amount": 500},
+            **_MOMO,
         ),
         Operation(
             verb="collect",
@@ -914,12 +965,28 @@ class Desk:
             sold = simulator.intram_merchant.accept("collect", {}, amount, "1", None, operator=None)
             simulator.settle(sold.provider_reference, Status.SUCCEEDED)
             return Payment(account=name, receipt=sold.words["transaction"], amount=amount)
-        amount = Decimal(150_000)
+        amount, named, currency = Decimal(150_000), "P1", "KES"
+        more: dict[str, Any] = {}
+        if name == "mtn_momo":
+            named, currency = simulator.mtn_momo.uuid(), "UGX"
+            more = {"platform": "proxy", "api": "requesttopay", "party_type": "MSISDN"}
+            more |= {"refund_of": None, "callback": ""}
         paid = simulator.providers[name].open(
-            "collect", reference="1", provider_reference="P1", amount=amount, currency="KES"
+            "collect",
+            reference="1",
+            provider_reference=named,
+            amount=amount,
+            currency=currency,
+            **more,
         )
         simulator.ledger.settle(paid, Outcome(Status.SUCCEEDED))
-        return Payment(account=name, reference="1", provider_reference="P1", amount=amount)
+        return Payment(
+            account=name,
+            reference="1",
+            provider_reference=named,
+            amount=amount,
+            currency=currency,
+        )
 
     async def close(self) -> None:
         """Close all of it."""

@@ -142,6 +142,19 @@ PROFILES: Mapping[str, Profile] = {
         phone="254708{:06}",
         says="no deduplication, look-up by its own reference only; answered by messages",
     ),
+    "mtn_momo collect": Profile(
+        account="mtn_momo",
+        currency="UGX",
+        phone="25677{:07}",
+        says="deduplicates on our id, by which it is found; sent again with it within the verb",
+    ),
+    "mtn_momo payout": Profile(
+        account="mtn_momo",
+        kind="payout",
+        currency="UGX",
+        phone="25677{:07}",
+        says="the same, for money that leaves",
+    ),
     "paydunya payout": Profile(
         account="paydunya",
         kind="payout",
@@ -159,7 +172,7 @@ PROFILES: Mapping[str, Profile] = {
     ),
 }
 # The accounts whose orders are all found by our reference.
-FOUND = frozenset({"cinetpay", "cinetpay_transfer", "cinetpay_v1"})
+FOUND = frozenset({"cinetpay", "cinetpay_transfer", "cinetpay_v1", "mtn_momo"})
 # The decisions of 20 payers.
 _HABITS = (
     *itertools.repeat(Outcome(Status.SUCCEEDED), 13),
@@ -233,6 +246,7 @@ def orders_of(city: City, count: int, chance: random.Random, *, over: float) -> 
     for carrier in city.campay.floats:
         city.campay.floats[carrier] = Decimal(10**9)
     city.paydunya.balance = Decimal(10**9)
+    city.mtn_momo.funds = Decimal(10**9)
     return found
 
 

@@ -540,6 +540,7 @@ _OURS = (
     "external_reference",
     "transaction_id",
     "disburse_id",
+    "externalId",
     "merchant_transaction_id",
     "client_transaction_id",
     "AccountReference",
@@ -550,6 +551,8 @@ _MONEY = frozenset(
     {
         "api/collect",
         "api/withdraw",
+        "collection/v1_0/requesttopay",
+        "disbursement/v1_0/transfer",
         "v2/payment",
         "v1/payment",
         "v1/transfer",
@@ -569,6 +572,13 @@ _LOOKS: Mapping[str, tuple[str, ...]] = {
 
 
 _TRANSFERS = "v1/transfer/check/money"  # asked by our reference, in the query
+_LOOK_PATHS = (
+    "api/transaction/",
+    "collection/v1_0/requesttopay/",
+    "disbursement/v1_0/transfer/",
+    "v1/payment/",
+    "v1/transfer/",
+)
 
 
 def about(incoming: WebhookRequest) -> tuple[str, str]:
@@ -578,7 +588,7 @@ def about(incoming: WebhookRequest) -> tuple[str, str]:
         return "money", named(json_body(incoming), _OURS)
     if path == _TRANSFERS:
         return "look", dict(parse_qsl(incoming.query)).get("client_transaction_id", "")
-    if path.startswith(("api/transaction/", "v1/payment/", "v1/transfer/")):
+    if path.startswith(_LOOK_PATHS):
         return "look", path.rpartition("/")[2]
     if path in _LOOKS:
         return "look", named(json_body(incoming), _LOOKS[path])
