@@ -49,6 +49,7 @@ from .simulation import (
     Unreachable,
     Weather,
     body_of,
+    in_path,
     known_as,
     named,
     prove,
@@ -170,9 +171,31 @@ PROFILES: Mapping[str, Profile] = {
         phone="22507{:08}",
         says="two steps, of which the second pays; deduplicates, is found by our reference",
     ),
+    "wave collect": Profile(
+        account="wave",
+        currency="XOF",
+        phone="22177{:07}",
+        options={"return_url": "https://shop.example/back"},
+        says="no deduplication, is found by our reference",
+    ),
+    "wave payout": Profile(
+        account="wave",
+        kind="payout",
+        currency="XOF",
+        phone="22178{:07}",
+        says="joins requests by a key, and is sent again within its verb; found by our reference",
+    ),
+    "wave refund": Profile(
+        account="wave",
+        kind="refund",
+        currency="XOF",
+        phone="22176{:07}",
+        says="one by its path, without a look-up; sent again by `recover`",
+    ),
 }
-# The accounts whose orders are all found by our reference.
-FOUND = frozenset({"cinetpay", "cinetpay_transfer", "cinetpay_v1", "mtn_momo"})
+# The accounts whose orders are all found by our reference, or sent again until they are answered.
+FOUND = frozenset({"cinetpay", "cinetpay_transfer", "cinetpay_v1", "mtn_momo", "wave"})
+REPEATED = "wave refund"
 # The decisions of 20 payers.
 _HABITS = (
     *itertools.repeat(Outcome(Status.SUCCEEDED), 13),
@@ -245,13 +268,27 @@ def orders_of(city: City, count: int, chance: random.Random, *, over: float) -> 
     city.cinetpay_transfer.funds = Decimal(10**9)
     for carrier in city.campay.floats:
         city.campay.floats[carrier] = Decimal(10**9)
-    city.paydunya.balance = Decimal(10**9)
+    city.paydunya.balance = city.wave.balance = Decimal(10**9)
     city.mtn_momo.funds = Decimal(10**9)
     return found
 
 
 def bought(city: City, order: Order) -> Order:
-    """Let a customer pay what a refund is to give back; its reference is what the payer typed."""
+    """Let a customer pay what a refund is to give back.
+
+    Its reference is what an M-Pesa payer typed; of Wave it is a session.
+    """
+    if order.what.account == "wave":
+        session = city.wave.open(
+            "collect",
+            reference=None,
+            provider_reference=f"cos-{order.reference}",
+            amount=Decimal(order.amount),
+            currency="XOF",
+            party=order.phone,
+        )
+        city.ledger.settle(session, Outcome(Status.SUCCEEDED))
+        return msgspec.structs.replace(order, receipt=session.provider_reference)
     entry = city.mpesa.pays(bill=order.reference, amount=order.amount, msisdn=order.phone)
     return msgspec.structs.replace(order, receipt=entry.words["receipt"])
 
@@ -259,6 +296,8 @@ def bought(city: City, order: Order) -> Order:
 def paid_as(order: Order) -> str:
     """Return the id that an order has at the provider: for most, our reference."""
     what = order.what
+    if order.profile == REPEATED:
+        return f"{order.receipt}/refund"
     if what.account == "cinetpay_v1":
         return own_id(what.kind, order.reference)
     ours = what.account == "mpesa" and what.kind == "payout"
@@ -364,7 +403,8 @@ class Book:
         if not all(is_right(order, entry) for entry in entries):
             self.lie("I3", reference, f"another order than ours: {entries}")
         sent = self._city.asked["money", reference]
-        if sent > (ATTEMPTS + 1) * self.calls[reference]:
+        repeats = self.looks[reference] if order.profile == REPEATED else 0
+        if sent > (ATTEMPTS + 1) * (self.calls[reference] + repeats):
             self.lie("I6", reference, f"{sent} requests for {self.calls[reference]} calls")
         names = {reference, *map(known_as, entries)} if entries else set[str]()
         looked = sum(self._city.asked["look", name] for name in names)
@@ -442,11 +482,12 @@ class Shop:
         if what.kind == "payout":
             return await self.pool.payout(what.account, payee=order.phone, **given, **what.options)
         if what.kind == "refund":
+            named = "receipt" if what.account == "mpesa" else "provider_reference"
             return await self.pool.refund(
                 Payment(
                     account=what.account,
                     kind="collect",
-                    receipt=order.receipt,
+                    **{named: order.receipt},  # type: ignore[arg-type]
                     amount=Decimal(order.amount),
                     currency=what.currency,
                 ),
@@ -755,10 +796,11 @@ class Branch(Shop):
         await self.pool.aclose()
 
     def _guard(self, outgoing: PreparedRequest) -> None:
-        name = named(body_of(outgoing.body))
+        name = in_path(outgoing.url) or named(body_of(outgoing.body))
         reference = self._city.ours.get(name, name)
         state = dict(self._place.rows("SELECT reference, state FROM payments")).get(reference)
-        if state != "sending":
+        repeats = self.book.orders[reference].profile == REPEATED
+        if state != "sending" and not (repeats and state == "unknown"):
             self.book.lie("I4", reference, f"money is about to leave, and the journal has {state}")
 
     async def _trade(self) -> None:
@@ -777,6 +819,7 @@ class Branch(Shop):
             ] += 1
             reference = found.payment.reference or ""
             self.book.looks[reference] += 1
+            self.book.counts["recovered, of them sent again"] += found.repeated
             if found.was == "intent" and self.book.entries(self.book.orders[reference]):
                 self.book.lie("I2", reference, "recovered as never sent, but the provider has it")
             elif found.payment.status.terminal:

@@ -12,6 +12,7 @@ import contextlib
 import contextvars
 import hashlib
 import random
+import re
 import socket
 import tempfile
 import time
@@ -538,6 +539,7 @@ class City(Simulator):
 # The fields of a request that name its order, and the paths of the requests that have them.
 _OURS = (
     "external_reference",
+    "client_reference",
     "transaction_id",
     "disburse_id",
     "externalId",
@@ -561,8 +563,12 @@ _MONEY = frozenset(
         "mpesa/reversal/v1/request",
         "api/v2/disburse/submit-invoice",
         "v1/transfer/money/send/contact",
+        "v1/checkout/sessions",
+        "v1/payout",
     }
 )
+# Money that is named by the object in its path.
+_NAMED = re.compile("v1/(?:checkout/sessions|payout)/([^/]+)/(?:refund|reverse)")
 _LOOKS: Mapping[str, tuple[str, ...]] = {
     "v2/payment/check": ("transaction_id",),
     "mpesa/stkpushquery/v1/query": ("CheckoutRequestID",),
@@ -576,7 +582,9 @@ _LOOK_PATHS = (
     "api/transaction/",
     "collection/v1_0/requesttopay/",
     "disbursement/v1_0/transfer/",
+    "v1/checkout/sessions/",
     "v1/payment/",
+    "v1/payout/",
     "v1/transfer/",
 )
 
@@ -584,8 +592,10 @@ _LOOK_PATHS = (
 def about(incoming: WebhookRequest) -> tuple[str, str]:
     """Return the kind of a request ("money", "look" or "login"), and what names its order."""
     path = incoming.path.strip("/")
-    if path in _MONEY:
+    if path in _MONEY and incoming.method == "POST":
         return "money", named(json_body(incoming), _OURS)
+    if (of := in_path(path)) is not None:
+        return "money", of
     if path == _TRANSFERS:
         return "look", dict(parse_qsl(incoming.query)).get("client_transaction_id", "")
     if path.startswith(_LOOK_PATHS):
@@ -593,6 +603,12 @@ def about(incoming: WebhookRequest) -> tuple[str, str]:
     if path in _LOOKS:
         return "look", named(json_body(incoming), _LOOKS[path])
     return "login", ""
+
+
+def in_path(path: str) -> str | None:
+    """Return the id of what a refund gives back, which names it; None: it is another request."""
+    found = _NAMED.search(path)
+    return None if found is None else found[1]
 
 
 def named(body: Mapping[str, Any], names: Sequence[str] = _OURS) -> str:
