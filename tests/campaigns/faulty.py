@@ -962,8 +962,7 @@ class Desk:
             return Payment(account=name, kind="collect", amount=amount, **given)
         if name == "intram_merchant":
             amount = Decimal(self.operation.order["amount"])
-            sold = simulator.intram_merchant.accept("collect", {}, amount, "1", None, operator=None)
-            simulator.settle(sold.provider_reference, Status.SUCCEEDED)
+            sold = simulator.intram_merchant.paid(amount)
             return Payment(account=name, receipt=sold.words["transaction"], amount=amount)
         amount, named, currency = Decimal(150_000), "P1", "KES"
         more: dict[str, Any] = {}

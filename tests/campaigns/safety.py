@@ -192,9 +192,26 @@ PROFILES: Mapping[str, Profile] = {
         phone="22176{:07}",
         says="one by its path, without a look-up; sent again by `recover`",
     ),
+    "intram payout": Profile(
+        account="intram_merchant",
+        kind="payout",
+        currency="XOF",
+        phone="2290196{:06}",
+        options={"operator": "mtn"},
+        says="joins repeats for a day, so that its verb repeats; is found by our reference",
+    ),
+    "intram refund": Profile(
+        account="intram_merchant",
+        kind="refund",
+        currency="XOF",
+        phone="2290196{:06}",
+        says="the same, for money that goes back",
+    ),
 }
 # The accounts whose orders are all found by our reference, or sent again until they are answered.
-FOUND = frozenset({"cinetpay", "cinetpay_transfer", "cinetpay_v1", "mtn_momo", "wave"})
+FOUND = frozenset(
+    {"cinetpay", "cinetpay_transfer", "cinetpay_v1", "intram_merchant", "mtn_momo", "wave"}
+)
 REPEATED = "wave refund"
 # The decisions of 20 payers.
 _HABITS = (
@@ -270,6 +287,10 @@ def orders_of(city: City, count: int, chance: random.Random, *, over: float) -> 
         city.campay.floats[carrier] = Decimal(10**9)
     city.paydunya.balance = city.wave.balance = Decimal(10**9)
     city.mtn_momo.funds = Decimal(10**9)
+    for method in city.intram_merchant.wallet:
+        city.intram_merchant.wallet[method] = Decimal(10**9)
+    hooks = Pool(city.driver("intram_merchant"), **HOOKS)
+    city.intram_merchant.webhook_url = hooks.webhook_url("intram_merchant")
     return found
 
 
@@ -289,6 +310,9 @@ def bought(city: City, order: Order) -> Order:
         )
         city.ledger.settle(session, Outcome(Status.SUCCEEDED))
         return msgspec.structs.replace(order, receipt=session.provider_reference)
+    if order.what.account == "intram_merchant":
+        sold = city.intram_merchant.paid(Decimal(order.amount), order.phone)
+        return msgspec.structs.replace(order, receipt=sold.words["transaction"])
     entry = city.mpesa.pays(bill=order.reference, amount=order.amount, msisdn=order.phone)
     return msgspec.structs.replace(order, receipt=entry.words["receipt"])
 

@@ -596,6 +596,10 @@ def about(incoming: WebhookRequest) -> tuple[str, str]:
         return "money", named(json_body(incoming), _OURS)
     if (of := in_path(path)) is not None:
         return "money", of
+    if path.startswith("api/v1/merchant/"):
+        posted = incoming.method == "POST"
+        which = named(json_body(incoming)) if posted else path.rpartition("/")[2]
+        return "money" if posted else "look", which
     if path == _TRANSFERS:
         return "look", dict(parse_qsl(incoming.query)).get("client_transaction_id", "")
     if path.startswith(_LOOK_PATHS):

@@ -292,7 +292,7 @@ async def test_a_collect_has_its_page() -> None:
         end = await one.pool.watch(payment)
         assert (end.status, end.checkout_url) == (Status.SUCCEEDED, payment.checkout_url)
         found = await one.pool.find(NAME, receipt=end.receipt)
-        assert (found.status, found.amount) == (Status.SUCCEEDED, 12000)
+        assert (found.status, found.amount) == (Status.SUCCEEDED, Decimal(12000))
 
 
 @pytest.mark.parametrize(("deadline", "most"), [(30.0, 10.5), (4.0, 4.0)])
@@ -335,7 +335,7 @@ async def test_a_refund_of_a_part_leaves_the_payment_paid() -> None:
         back = await one.pool.refund(paid, amount=5000, reference="back-7", reason="damaged")
         one.sim.settle("back-7", Status.SUCCEEDED)
         done = await one.pool.watch(back)
-        assert (done.status, done.kind, done.amount) == (Status.SUCCEEDED, "refund", 5000)
+        assert (done.status, done.kind, done.amount) == (Status.SUCCEEDED, "refund", Decimal(5000))
         again = await one.pool.verify(paid)
         assert (again.status, again.provider_status) == (Status.SUCCEEDED, "REFUNDED")
         assert again.refunded_amount is None

@@ -23,7 +23,7 @@ _NAMES: dict[str, str] = {kind: name for name, kind in TYPES.items() if name is 
 _LOOK_UP = get("/operations/{id}", Answer)
 # Until the worker has made a page: 10 s, as github's only integrator of this API waits; the page
 # says "poll ~1 s".
-WAITS = (0.7, 1.0, 1.5, 2.0, 2.4, 2.4)
+WAITS: tuple[float, ...] = (0.7, 1.0, 1.5, 2.0, 2.4, 2.4)
 # An operation that is this much older than its order is of another order: the clocks of both
 # differ by 5 minutes at most, or no request is taken.
 _EARLIER = timedelta(hours=1)
@@ -60,7 +60,8 @@ def read(
         ids={name: one for name, one in ids.items() if one},
         status=status,
         amount=paid if status is Status.SUCCEEDED else paid or said.asked_amount,
-        currency=done.currency or said.asked_currency,
+        # A refund's result and request have none (refunds.md): it is that of the account.
+        currency=done.currency or said.asked_currency or ("XOF" if kind == "refund" else None),
         payee=getattr(sent, "msisdn", None) if kind == "payout" else None,
         receipt=_receipt(said) if status is Status.SUCCEEDED else None,
         checkout_url=done.gateway_url or done.payment_url,

@@ -194,6 +194,28 @@ class IntramMerchant(Provider):
         **words: Any,
     ) -> Entry:
         """Accept an order; a worker carries it out later."""
+        entry = self._made(kind, body, amount, reference, party, **words)
+        self._waiting.append(entry)
+        self.core.after(self.work_delay, self._carry_out)
+        return entry
+
+    def paid(self, amount: Decimal, party: str | None = None) -> Entry:
+        """Let a payer have paid a request that was made before, for a refund of it."""
+        entry = self._made("collect", {}, amount, None, party, operator=None, worked=True)
+        self.core.ledger.settle(entry, Outcome(Status.SUCCEEDED))
+        return entry
+
+    def _made(
+        self,
+        kind: Kind,
+        body: dict[str, Any],
+        amount: Decimal,
+        reference: object,
+        party: object,
+        *,
+        worked: bool = False,
+        **words: Any,
+    ) -> Entry:
         random = self.core.random
         transaction = "".join(random.choices(string.ascii_uppercase + string.digits, k=10))
         entry = self.open(
@@ -206,12 +228,10 @@ class IntramMerchant(Provider):
             party=str(party) if party else None,
             payload=body,
             transaction=transaction,
-            worked=False,
+            worked=worked,
             **words,
         )
         self._transactions[transaction] = entry.provider_reference
-        self._waiting.append(entry)
-        self.core.after(self.work_delay, self._carry_out)
         return entry
 
     def _carry_out(self) -> None:
@@ -228,7 +248,7 @@ class IntramMerchant(Provider):
             return
         entry.words["worked"] = True
         self._waiting.remove(entry)
-        why = self._refusal(entry)
+        why = orders.refusal(self, entry)
         if why is not None:
             entry.words["failure"] = why
             reason = Reason.INSUFFICIENT_FUNDS if why == "insufficient_balance" else Reason.OTHER
@@ -241,22 +261,6 @@ class IntramMerchant(Provider):
             if message is not None:
                 self.core.send(self.name, message)
         self.ring(entry, on_phone=False)
-
-    def _refusal(self, entry: Entry) -> str | None:
-        if entry.kind == "collect":
-            return None
-        original: Entry | None = entry.words.get("original")
-        if original is not None:
-            if original.status is not Status.SUCCEEDED:
-                return "not_refundable"
-            if entry.amount > original.amount:
-                return "amount_exceeds_transaction"
-        code = entry.words["operator"]
-        if code is None:
-            return "missing_provider_code"
-        if code not in self.wallet:
-            return "provider_unavailable"
-        return "insufficient_balance" if entry.amount > self.wallet[code] else None
 
     def _taken(self, entry: Entry) -> Decimal:
         """Return what an order takes from the wallet; an open payout counts already."""

@@ -7,6 +7,8 @@ github.com/suntechdevs/paycfa merchant-api/reference/payment-requests.md, payout
 from typing import TYPE_CHECKING, Any
 
 from ...http import Response
+from ...models import Status
+from ..ledger import Entry
 from . import shapes
 from .wire import checked_amount, data, error, invalid
 
@@ -78,3 +80,21 @@ def no_transaction() -> Response:
     """Refuse a transaction that is not the merchant's."""
     said = "Transaction not found for this merchant"
     return error(404, "transaction_not_found", said)
+
+
+def refusal(merchant: "IntramMerchant", entry: Entry) -> str | None:
+    """Return why a worker does not carry an order out; None: it does."""
+    if entry.kind == "collect":
+        return None
+    original: Entry | None = entry.words.get("original")
+    if original is not None:
+        if original.status is not Status.SUCCEEDED:
+            return "not_refundable"
+        if entry.amount > original.amount:
+            return "amount_exceeds_transaction"
+    code = entry.words["operator"]
+    if code is None:
+        return "missing_provider_code"
+    if code not in merchant.wallet:
+        return "provider_unavailable"
+    return "insufficient_balance" if entry.amount > merchant.wallet[code] else None
