@@ -511,8 +511,9 @@ def table(
 
 
 def _repeated(operation: Operation, cases: list[Case] | str) -> list[Case] | str:
-    # Where each request makes a page that charges no payer, what is unknown is repeated and may be
-    # answered then.
+    # Where each request makes a page that charges no payer, or is joined, what is unknown is
+    # repeated and may be answered then. A provider with an answer for a duplicate gives that one,
+    # if it had the first request: the order exists, and is looked up.
     if isinstance(cases, str) or not operation.repeatable:
         return cases
     ends = (Payment, *UNKNOWN) if operation.refuses_repeats else (Payment,)

@@ -124,6 +124,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     fields: Mapping[str, Any] = {}
     # of the driver, which must be proved before more than a few of its requests leave
     credential: str = ""
+    bought: Callable[[Simulator], Payment] | None = None  # what is refunded, if not as usual
     repeatable: bool = False  # each request makes a page that charges no payer, or is joined
     joined: bool = False  # the provider takes all requests of a reference for one
     # It says of a repeat only that it has the first one: a caller gets OutcomeUnknown then.
@@ -246,6 +247,39 @@ _GATEWAY: dict[str, Any] = {
     ),
     "busy": _NO_BUSY,
 }
+
+_DEPOSIT = "f4401bd2-1568-4140-bf2d-eb77d2b2b639"
+_PAWAPAY: dict[str, Any] = {
+    "driver": "pawapay",
+    "fields": {"id_key": "a key of sixteen characters"},
+    "repeatable": True,
+    "joined": True,
+    "refuses_repeats": True,
+    "refusal": (sample("pawapay", "missing_parameter.400"), Rejected),
+    "stale": _KEYS,
+    "duplicate": sample("pawapay", "duplicate.200"),
+    "throttled": _NO_THROTTLE,
+    "busy": (sample("pawapay", "rejected_unavailable.200"), Rejected),
+}
+
+
+def _deposit(simulator: Simulator) -> Payment:
+    """Return a deposit at pawaPay, of which several refunds may be open."""
+    pawapay = simulator.pawapay
+    pawapay.refunds_wait = False
+    names = {"provider": "MTN_MOMO_RWA", "country": "RWA", "wallet": "RWA/RWF", "receipt": "1"}
+    amount = Decimal(150_000)
+    paid = pawapay.open(
+        "collect",
+        reference="1",
+        provider_reference=_DEPOSIT,
+        amount=amount,
+        currency="RWF",
+        **names,
+    )
+    simulator.ledger.settle(paid, Outcome(Status.SUCCEEDED))
+    return Payment(account="pawapay", provider_reference=_DEPOSIT, amount=amount, currency="RWF")
+
 
 OPERATIONS: Mapping[str, Operation] = {
     operation.name: operation
@@ -517,6 +551,40 @@ OPERATIONS: Mapping[str, Operation] = {
             path="/mtn_momo/disbursement/v1_0/refund",
             order={"amount": 500},
             **_MOMO,
+        ),
+        Operation(
+            verb="collect",
+            path="/pawapay/v2/deposits",
+            altered=({"depositId": _DEPOSIT}, {"status": "COMPLETED"}),
+            order={
+                "amount": 500,
+                "currency": "RWF",
+                "payer": "250783456000",
+                "operator": "mtn",
+            },
+            endless={"metadata": {"note": _LONG}},
+            **_PAWAPAY,
+        ),
+        Operation(
+            verb="payout",
+            path="/pawapay/v2/payouts",
+            altered=({"payoutId": _DEPOSIT}, {"status": "COMPLETED"}),
+            order={
+                "amount": 500,
+                "currency": "RWF",
+                "payee": "250783456000",
+                "operator": "mtn",
+            },
+            endless={"metadata": {"note": _LONG}},
+            **_PAWAPAY,
+        ),
+        Operation(
+            verb="refund",
+            path="/pawapay/v2/refunds",
+            altered=({"refundId": _DEPOSIT}, {"status": "COMPLETED"}),
+            order={"amount": 10, "reason": "damaged"},
+            bought=_deposit,
+            **_PAWAPAY,
         ),
         Operation(
             verb="collect",
@@ -955,6 +1023,8 @@ class Desk:
     def _bought(self) -> Payment:
         """Return a payment that can be given back."""
         simulator, name = self.door.simulator, self.operation.driver
+        if self.operation.bought is not None:
+            return self.operation.bought(simulator)
         if name == "mpesa":
             amount = Decimal(self.operation.order["amount"])
             receipt = simulator.mpesa.pays(bill="1", amount=amount).words["receipt"]
@@ -1143,7 +1213,10 @@ class Desk:
                 "refusal": refusal,
                 None: OutcomeUnknown,
             }
-            expected = (told[door.told], OutcomeUnknown) if door.unsure else (told[door.told],)
+            # A repeat may be answered as a duplicate, which is looked up.
+            again = door.whole > 1 and isinstance(self.operation.duplicate, Response)
+            unsure = door.unsure or again
+            expected = (told[door.told], OutcomeUnknown) if unsure else (told[door.told],)
         if type(ended) not in expected:
             said = ended if isinstance(ended, BaseException) else ""
             names = " or ".join(kind.__name__ for kind in expected)

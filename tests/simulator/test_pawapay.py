@@ -1,4 +1,5 @@
 import json
+import time
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -433,6 +434,139 @@ async def test_an_unknown_path_is_not_found() -> None:
     """What is not simulated is 404, and a body that is not JSON is INVALID_INPUT."""
     sim = Simulator()
     assert (await call(sim, "GET", "remittances"))[0] == 404
-    assert (await ask(sim, "GET", "/pawapay/other")).status == 404
+    assert (await ask(sim, "GET", "/pawapay/other", headers=TOKEN)).status == 404
     reply = await ask(sim, "POST", "/pawapay/v2/deposits", b"<xml>", headers=TOKEN)
     assert code(told(reply)) == "INVALID_INPUT"
+
+
+async def first(sim: Simulator, method: str, path: str, body: Any = None) -> Any:
+    """Call version 1 of the API, and return its answer."""
+    return told(await ask(sim, method, f"/pawapay/{path}", body, headers=TOKEN))
+
+
+def deposit_v1(number: int = 1, party: str = BENIN, **changes: Any) -> dict[str, Any]:
+    """Return the body of a deposit of version 1, as in pawaPay's example."""
+    return {
+        "depositId": uuid(number),
+        "amount": "500",
+        "currency": "XOF",
+        "correspondent": "MTN_MOMO_BEN",
+        "payer": {"type": "MSISDN", "address": {"value": party}},
+        "customerTimestamp": "2020-02-21T17:32:28Z",
+        "statementDescription": "Signed deposit",
+        "metadata": [{"fieldName": "orderId", "fieldValue": "ORD-1"}],
+        **changes,
+    }
+
+
+async def test_version_1_has_lists_and_the_amount_that_was_paid() -> None:
+    """An unknown id is an empty list; both versions know the same payments."""
+    sim = Simulator()
+    assert await first(sim, "GET", f"deposits/{uuid(1)}") == []
+    accepted = await first(sim, "POST", "deposits", deposit_v1(party="22951345000"))
+    assert accepted.keys() == {"depositId", "status", "created"}
+    again = await first(sim, "POST", "deposits", deposit_v1())
+    assert again["status"] == "DUPLICATE_IGNORED"
+    assert (await first(sim, "GET", f"deposits/{uuid(1)}"))[0]["status"] == "SUBMITTED"
+    sim.settle(uuid(1), Status.SUCCEEDED)
+    [paid_for] = await first(sim, "GET", f"deposits/{uuid(1)}")
+    assert (paid_for["requestedAmount"], paid_for["depositedAmount"]) == ("500.00", "500.00")
+    assert (await state(sim, f"deposits/{uuid(1)}"))["status"] == "COMPLETED"
+    assert sim.ledger.charged() == 500
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"payer": {}}, "INVALID_PAYER_FORMAT"),
+        ({"correspondent": "MTN_BEN"}, "INVALID_CORRESPONDENT"),
+        ({"amount": "5000001"}, "AMOUNT_TOO_LARGE"),
+        ({"statementDescription": "abc"}, "PARAMETER_INVALID"),
+        ({"currency": "KES"}, "INVALID_CURRENCY"),
+    ],
+)
+async def test_version_1_refuses_in_its_own_words(changes: dict[str, Any], expected: str) -> None:
+    """`rejectionReason`, and the codes of version 1, with HTTP 200."""
+    sim = Simulator()
+    refused = await first(sim, "POST", "deposits", deposit_v1(**changes))
+    assert (refused["status"], refused["rejectionReason"]["rejectionCode"]) == (
+        "REJECTED",
+        expected,
+    )
+    assert len(sim.ledger) == 0
+
+
+async def test_version_1_pays_out_refunds_and_cancels() -> None:
+    """A payout that waits is ENQUEUED at once; an operator's failure has the words of v1."""
+    sim = Simulator()
+    wage = deposit_v1(payoutId=uuid(2), recipient=deposit_v1()["payer"])
+    sim.pawapay.delayed = ["MTN_MOMO_BEN"]
+    assert (await first(sim, "POST", "payouts", wage))["status"] == "ENQUEUED"
+    assert (await first(sim, "POST", f"payouts/fail-enqueued/{uuid(2)}"))["status"] == "ACCEPTED"
+    [ended] = await first(sim, "GET", f"payouts/{uuid(2)}")
+    assert code(ended) == "MANUALLY_CANCELLED"
+    sim.pawapay.delayed = []
+    await paid(sim)
+    back = await first(sim, "POST", "refunds", refund(amount="500"))
+    assert back["status"] == "ACCEPTED"
+    sim.settle(uuid(3), Status.FAILED)
+    [ended] = await first(sim, "GET", f"refunds/{uuid(3)}")
+    assert (ended["amount"], code(ended)) == ("500.00", "OTHER_ERROR")
+    sent_again = await first(sim, "POST", "refunds/resend-callback", {"refundId": uuid(3)})
+    assert sent_again["status"] == "ACCEPTED"
+    balances = await first(sim, "GET", "wallet-balances/BEN")
+    assert [one["currency"] for one in balances["balances"]] == ["XOF"]
+
+
+async def test_version_1_has_a_page() -> None:
+    """The currency of the page is that of its country."""
+    sim = Simulator()
+    page = await first(
+        sim,
+        "POST",
+        "v1/widget/sessions",
+        {
+            "depositId": uuid(1),
+            "returnUrl": f"{SHOP}/back",
+            "statementDescription": "Note of 4 to 22 chars",
+            "amount": "15",
+            "msisdn": "260763456789",
+            "language": "EN",
+            "country": "ZMB",
+            "reason": "Ticket to festival",
+        },
+    )
+    path = urlsplit(page["redirectUrl"]).path
+    reply = await ask(sim, "POST", path, {"decision": "approve"}, form=True)
+    assert reply.status == 302
+    assert sim.ledger.totals()["pawapay", "collect", "ZMW"] == 15
+
+
+async def test_a_callback_may_be_of_version_1() -> None:
+    """With `callback_version`, it has the fields of v1; a forged one claims that all was paid."""
+    sim = Simulator()
+    sim.pawapay.webhook_url, sim.pawapay.callback_version = SHOP, "v1"
+    await call(sim, "POST", "deposits", deposit(party="22951345000"))
+    sim.settle(uuid(1), Status.FAILED, reason=Reason.BUSY)
+    true, lie = (
+        json.loads(sim.pawapay.message(sim.ledger.newest, forged=forged).body)
+        for forged in (False, True)
+    )
+    assert code(true) == "TRANSACTION_ALREADY_IN_PROCESS"
+    assert (lie["status"], lie["depositedAmount"]) == ("COMPLETED", "500.00")
+
+
+async def test_a_signed_account_takes_no_order_without_a_signature() -> None:
+    """Nor one with a key, a time or a digest that is not its own; look-ups need none."""
+    sim = Simulator()
+    sim.pawapay.signed_requests_only = True
+    sim.pawapay.signing.request_keys = {"SHOP:1": "PEM"}
+    told_input = 'sig-pp=("@method");alg="ecdsa-p256-sha256";keyid="{}";created={};expires={}'
+    now = int(time.time())
+    for key, created, expires in (("OTHER", now, now), ("SHOP:1", 1, 2), ("SHOP:1", now, now + 9)):
+        headers = {**TOKEN, "signature-input": told_input.format(key, created, expires)}
+        reply = await ask(sim, "POST", "/pawapay/v2/deposits", deposit(), headers=headers)
+        assert (reply.status, code(told(reply))) == (403, "HTTP_SIGNATURE_ERROR")
+    assert (await call(sim, "POST", "deposits", deposit()))[0] == 403
+    assert (await call(sim, "GET", f"deposits/{uuid(1)}"))[0] == 200
+    assert len(sim.ledger) == 0

@@ -1,4 +1,4 @@
-"""pawaPay's merchant API v2, from https://docs.pawapay.io/v2/docs and /v2/api-reference.
+"""pawaPay's merchant API, v2 and v1, from https://docs.pawapay.io/v2/docs and /v2/api-reference.
 
 Where the pages show no body, it is as https://github.com/joelpawapay/pawapay-builders-cits26 (by a
 person of pawaPay) has it. The token is "simulator". The sandbox's numbers do what its page of test
@@ -7,7 +7,7 @@ numbers says; 25078345678… is ours: 0 declines, 1 has too little money, 9 pays
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from ...http import Response, WebhookRequest
 from ...models import Kind
@@ -15,7 +15,7 @@ from ..base import Provider
 from ..core import SimulatorCore
 from ..ledger import Entry, Outcome
 from ..messages import Message
-from ..replies import Refused, fields, json_reply, segments
+from ..replies import Refused, fields, json_reply, query, segments
 from .messages import not_allowed, payment, refused, stuck
 from .numbers import NUMBERS
 from .operators import wallets
@@ -23,6 +23,7 @@ from .orders import PATHS, Orders
 from .page import Pages
 from .signing import Signing
 from .toolkit import Toolkit
+from .v1 import V1
 
 
 class PawaPay(Provider):
@@ -32,6 +33,7 @@ class PawaPay(Provider):
     hosts = frozenset({"api.pawapay.io", "api.sandbox.pawapay.io"})
     credentials: ClassVar[Mapping[str, str]] = {"api_token": "simulator"}
     numbers: ClassVar[Mapping[str, Outcome]] = NUMBERS
+    shapes = ("callback_version", ("v2", "v1"))
     balances = frozenset({"wallets"})
 
     def __init__(self, world: SimulatorCore) -> None:
@@ -43,22 +45,30 @@ class PawaPay(Provider):
         # Operators that are slow (payouts wait, deposits are refused), or down.
         self.delayed: list[str] = []
         self.closed: list[str] = []
+        self.refunds_wait = True  # one refund of a deposit at a time
         # By country and currency.
         self.wallets = {name: Decimal(money) for name, money in wallets().items()}
         self.signed_requests_only = False  # the two switches of the dashboard
         self.signed_callbacks = False
         self.signing = Signing(self)
+        self.callback_version: Literal["v2", "v1"] = "v2"
         self.toolkit = Toolkit(self)
         self.pages = Pages(self)
-        self._orders = Orders(self)
+        self.orders = Orders(self)
+        self.v1 = V1(self)
 
     @property
     def bounds(self) -> tuple[Decimal, Decimal]:
         """The lowest and the highest amount of a payment."""
         return self.min_amount, self.max_amount
 
+    def currencies_of(self, country: str) -> list[str]:
+        """Return the currencies of a country's wallets."""
+        names = (name.split("/") for name in self.wallets)
+        return [currency for land, currency in names if land == country]
+
     async def answer(self, incoming: WebhookRequest) -> Response:
-        """Answer below /v2; the pages of payers are beside it."""
+        """Answer below /v2, and at the root as v1; the pages of payers are beside both."""
         match incoming.method, *segments(incoming):
             case "GET", "v2", "availability":
                 return self.toolkit.availability(incoming)
@@ -69,32 +79,33 @@ class PawaPay(Provider):
             case method, "v2", *path:
                 self._check_token(incoming)
                 return self._answer(incoming, method, path)
-        return json_reply({"message": "Not Found"}, 404)
+        self._check_token(incoming)
+        return self.v1.answer(incoming, segments(incoming))
 
     def _answer(self, incoming: WebhookRequest, method: str, path: list[str]) -> Response:
         match method, *path:
             case "POST", operation if operation in PATHS:
                 if self.signed_requests_only:
                     self.signing.check(incoming)
-                return self._orders.initiate(PATHS[operation], self._body(incoming))
+                return self.orders.initiate(PATHS[operation], self.body(incoming))
             case "GET", operation, id if operation in PATHS:
-                return self._orders.check(PATHS[operation], id)
+                return self.orders.check(PATHS[operation], id)
             case "POST", operation, "resend-callback", id if operation in PATHS:
-                return self._orders.resend(PATHS[operation], id)
+                return self.orders.resend(PATHS[operation], id)
             case "POST", "payouts" | "refunds" as operation, "fail-enqueued", id:
-                return self._orders.cancel(PATHS[operation], id)
+                return self.orders.cancel(PATHS[operation], id)
             case "POST", "paymentpage":
-                return self.pages.open(self._body(incoming))
+                return self.pages.open(self.body(incoming))
             case "GET", "active-conf":
                 return self.toolkit.active_conf(incoming)
             case "POST", "predict-provider":
-                return self.toolkit.predict(self._body(incoming))
+                return self.toolkit.predict(self.body(incoming))
             case "GET", "public-key", "http":
                 return self.signing.public_keys()
             case "GET", "wallet-balances":
-                return self.toolkit.wallets(incoming)
+                return self.toolkit.wallets(query(incoming).get("country"))
             case "POST", "statements":
-                return self.toolkit.request_statement(self._body(incoming))
+                return self.toolkit.request_statement(self.body(incoming))
             case "GET", "statements", id:
                 return self.toolkit.statement(id)
         return json_reply({"message": "Not Found"}, 404)
@@ -107,7 +118,8 @@ class PawaPay(Provider):
         if token != "simulator":
             raise Refused(self.stale(incoming))
 
-    def _body(self, incoming: WebhookRequest) -> dict[str, Any]:
+    def body(self, incoming: WebhookRequest) -> dict[str, Any]:
+        """Read the body of a request, or refuse it."""
         body = fields(incoming)
         if body is None:
             raise refused("INVALID_INPUT", "The body is not JSON.", status=400)
@@ -117,9 +129,11 @@ class PawaPay(Provider):
         """Make the callback of a payment that has ended, or that waits for its payer's browser."""
         if not self.webhook_url or entry.words.get("opened") is False:
             return None
-        told = payment(entry, callback=True)
+        first = self.callback_version == "v1"
+        told = self.v1.payment(entry) if first else payment(entry, callback=True)
         if forged:
-            told = {**told, "status": "COMPLETED", "failureReason": None}
+            lie = {"depositedAmount": told.get("requestedAmount")} if first else {}
+            told = {**told, **lie, "status": "COMPLETED", "failureReason": None}
         message = Message.json(self.webhook_url, told)
         return self.signing.callback(message, forged=forged) if self.signed_callbacks else message
 

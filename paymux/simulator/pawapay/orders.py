@@ -148,7 +148,7 @@ class Orders:
             one for one in self._pawapay.entries()
             if one.words.get("deposit") == deposit.provider_reference
         ]  # fmt: skip
-        if any(not one.status.terminal for one in others):
+        if self._pawapay.refunds_wait and any(not one.status.terminal for one in others):
             raise refused("REFUND_IN_PROGRESS", "Another refund is in progress.", ids)
         left = deposit.amount - sum(one.amount for one in others if one.moved)
         if left <= 0:

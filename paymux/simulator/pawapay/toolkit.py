@@ -119,9 +119,8 @@ class Toolkit:
         said = {"country": found.country, "provider": found.code, "phoneNumber": number}
         return json_reply(said)
 
-    def wallets(self, incoming: WebhookRequest) -> Response:
-        """Answer with the money in each wallet."""
-        asked = query(incoming).get("country")
+    def wallets(self, asked: str | None) -> Response:
+        """Answer with the money in each wallet, or in those of a country."""
         names = {name: tuple(name.split("/")) for name in self._pawapay.wallets}
         return json_reply(
             {
