@@ -56,7 +56,7 @@ def shape(kind: str, **answers: Status) -> Shape:
 
 # Its case of the contract tests.
 CASE = Case(
-    order={"currency": "RWF", "payer": MTN},
+    order={"currency": "RWF", "payer": MTN, "operator": "mtn"},
     opens="POST /v2/deposits/",
     looks="GET /v2/deposits/",
     wire=b'"amount":"1000"',

@@ -41,6 +41,7 @@ __all__ = ["Configuration", "Operation", "PawaPay", "Prediction", "Statement", "
 class PawaPay(Account, frozen=True, kw_only=True):
     """An account at pawaPay: its API token, and the key from which the ids are derived.
 
+    `PawaPay(api_token=…, id_key=…, live=True)` is one; `live=False`, of the sandbox, needs no key.
     The operator is `operator=`, or `extra={"provider": "TNM_MWI"}`, else pawaPay predicts it by the
     number. `extra={"pre_authorisation_code": …}` is the code that a payer of Orange Burkina Faso
     has made before. A payer of Wave is led to `checkout_url`, which a look-up brings. `wallet` is

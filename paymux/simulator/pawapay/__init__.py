@@ -17,7 +17,7 @@ from ..ledger import Entry, Outcome
 from ..messages import Message
 from ..replies import Refused, fields, json_reply, query, segments
 from .messages import not_allowed, payment, refused, stuck
-from .numbers import NUMBERS
+from .numbers import NUMBERS, STUCK
 from .operators import wallets
 from .orders import PATHS, Orders
 from .page import Pages
@@ -46,6 +46,9 @@ class PawaPay(Provider):
         self.delayed: list[str] = []
         self.closed: list[str] = []
         self.refunds_wait = True  # one refund of a deposit at a time
+        # Whether a refused id may be used again, and the word of what waits for ever: no page says.
+        self.refused_again: Literal["ACCEPTED", "DUPLICATE_IGNORED"] = "ACCEPTED"
+        self.stuck_word = STUCK
         # By country and currency.
         self.wallets = {name: Decimal(money) for name, money in wallets().items()}
         self.signed_requests_only = False  # the two switches of the dashboard
@@ -143,7 +146,9 @@ class PawaPay(Provider):
 
     def ring(self, entry: Entry, outcome: Outcome | None = None, *, on_phone: bool = True) -> None:
         """Ask the payer or the operator; some numbers of the sandbox never answer."""
-        if not stuck(entry):
+        if stuck(entry):
+            entry.words["stuck"] = self.stuck_word
+        else:
             super().ring(entry, outcome, on_phone=on_phone)
 
     def settle(self, entry: Entry, outcome: Outcome) -> None:

@@ -75,7 +75,7 @@ def word(entry: Entry) -> str:
         return "FAILED"
     if entry.words.get("enqueued"):
         return "ENQUEUED"
-    return STUCK if stuck(entry) else "PROCESSING"
+    return str(entry.words.get("stuck") or "PROCESSING")
 
 
 def stuck(entry: Entry) -> bool:

@@ -40,6 +40,7 @@ class Orders:
 
     def __init__(self, pawapay: "PawaPay") -> None:
         self._pawapay = pawapay
+        self._refused: set[str] = set()
 
     def initiate(self, kind: Kind, body: dict[str, Any]) -> "Response":
         """Accept a request, or say that it was accepted before."""
@@ -48,6 +49,9 @@ class Orders:
         known = self._pawapay.entry(id)
         if known is not None and known.words.get("opened", True):
             return json_reply(initiated(known, "DUPLICATE_IGNORED"))
+        if id in self._refused and self._pawapay.refused_again != "ACCEPTED":
+            return json_reply({IDS[kind]: id, "status": self._pawapay.refused_again})
+        self._refused.add(id)  # unless it is accepted now
         entry = self._refund(id, body) if kind == "refund" else self._order(kind, id, body)
         return json_reply(initiated(entry))
 
