@@ -9,7 +9,7 @@ from ..errors import NotSent, OutcomeUnknown, PaymuxError, Unavailable
 from ..journal import Row, State, duplicate_reference
 from ..limits import Priority
 from ..models import Kind, Order, Payment
-from ..transport import Call
+from ..transport import Call, lost_page
 
 Answer: TypeAlias = Payment | PaymuxError | None
 # The money requests of one pool that have not been answered yet, and the same of its look-ups.
@@ -165,5 +165,5 @@ def as_known(row: Row, call: Call) -> Payment:
     if not row.state.in_doubt or row.payment.status.terminal:
         return row.payment
     said = f"{call}: it was sent before, and its outcome is unknown; nothing was sent again"
-    page = call.driver.lost_page if row.payment.kind == "collect" else ""
+    page = lost_page(call.driver, row.payment)
     raise OutcomeUnknown(". ".join(filter(None, (said, page))), row.payment)

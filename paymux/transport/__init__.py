@@ -3,6 +3,6 @@
 from .call import PROOF, Call
 from .outcome import Means, decide
 from .retries import backoff_pauses
-from .transport import Transport
+from .transport import Transport, lost_page
 
-__all__ = ["PROOF", "Call", "Means", "Transport", "backoff_pauses", "decide"]
+__all__ = ["PROOF", "Call", "Means", "Transport", "backoff_pauses", "decide", "lost_page"]

@@ -230,6 +230,15 @@ class Transport:
             yield frame
 
 
+def lost_page(driver: Driver, unknown: Payment) -> str:
+    """Return what a caller may do whose payer's page was lost; "": it may not have been lost.
+
+    Where a first step told the provider's reference, the payer was asked without the page.
+    """
+    lost = unknown.kind == "collect" and unknown.provider_reference is None
+    return driver.lost_page if lost else ""
+
+
 def _advice(call: Call, unknown: Payment) -> str:
     """Return what the driver advises a caller whose answer was lost, or nothing."""
     driver = call.driver
@@ -238,7 +247,7 @@ def _advice(call: Call, unknown: Payment) -> str:
     if unknown.kind == "payout":
         return "" if driver.asks(unknown) else driver.lost_payout
     # If the reference was used before, the payer may have the page of the earlier request.
-    return driver.lost_page if unknown.kind == "collect" and not call.duplicate else ""
+    return "" if call.duplicate else lost_page(driver, unknown)
 
 
 async def _paused(call: Call, seconds: float) -> bool:
