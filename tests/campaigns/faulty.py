@@ -120,6 +120,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     # Where a step before it goes, which moves nothing: it is answered beside the wire, so that
     # every fault meets the money request, over a connection that nothing else has used.
     first: str = ""
+    # A word that the provider's order has since the money request; "": that request makes it.
+    asked: str = ""
     order: Mapping[str, Any]
     fields: Mapping[str, Any] = {}
     # of the driver, which must be proved before more than a few of its requests leave
@@ -143,7 +145,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def page(self) -> str:
         """Give what its errors say of a page whose address was lost."""
-        return load(self.driver).lost_page if self.verb == "collect" else ""
+        opens = self.verb == "collect" and not self.first
+        return load(self.driver).lost_page if opens else ""
 
     @property
     def name(self) -> str:
@@ -587,6 +590,28 @@ OPERATIONS: Mapping[str, Operation] = {
             **_PAWAPAY,
         ),
         Operation(
+            driver="paydunya",
+            verb="collect",
+            of="softpay",
+            first="/paydunya/sandbox-api/v1/checkout-invoice/create",
+            path="/paydunya/api/v1/softpay/wave-senegal",
+            asked="softpay",
+            order={
+                "amount": 500,
+                "currency": "XOF",
+                "payer": "+221771234567",
+                "operator": "wave",
+                "customer": Customer(name="Awa", email="awa@example.com"),
+            },
+            endless="each of its fields is bounded",
+            refusal=(sample("paydunya", "softpay_refused.200"), Rejected),
+            altered=_NO_ECHO,
+            stale=_KEYS,
+            duplicate=_NO_DUPLICATE,
+            throttled=_NO_THROTTLE,
+            busy=(sample("paydunya", "maintenance.200"), OutcomeUnknown),
+        ),
+        Operation(
             verb="collect",
             path="/mpesa_gateway/api/payment/mpesa/",
             order={"amount": 250, "currency": "KES", "payer": "254712345678"},
@@ -873,7 +898,8 @@ class Door:
 
     def entries(self) -> list[str]:
         """List the provider's ids of the orders that it accepted since."""
-        return [known_as(entry) for entry in list(self.simulator.ledger)[self.booked :]]
+        asked, booked = self.operation.asked, list(self.simulator.ledger)[self.booked :]
+        return [known_as(entry) for entry in booked if not asked or asked in entry.words]
 
     def is_money(self, first_line: str) -> bool:
         """Tell whether this begins a request of the operation."""

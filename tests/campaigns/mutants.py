@@ -129,6 +129,16 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
         ),
         OF_TRANSFERS,
     ),
+    **dict.fromkeys(
+        (
+            "drivers/paydunya/softpay.Push.started",
+            "drivers/paydunya/softpay.collect",
+            "drivers/paydunya/softpay.refusal",
+            "drivers/paydunya/softpay._way",
+            "drivers/paydunya/softpay._otp",
+        ),
+        ("drivers/paydunya_softpay",),
+    ),
     "core/questions.Questions.hear": ("questions", "payout_campaigns"),
     "core/questions.Questions._answer": ("questions", "payout_campaigns"),
     **dict.fromkeys(

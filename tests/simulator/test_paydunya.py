@@ -447,6 +447,56 @@ async def test_credits_are_an_option_and_come_from_the_balance() -> None:
     assert sim.paydunya.balance == 500
 
 
+# SoftPay.
+
+
+async def pushed(sim: Simulator, way: str, **body: Any) -> tuple[int, Any]:
+    """Make an invoice, and let a network ask its payer."""
+    names = {
+        "orange_money_ci_customer_fullname": "Awa Sow",
+        "orange_money_ci_email": "awa@example.com",
+        "orange_money_ci_phone_number": "0707070707",
+        "orange_money_ci_otp": "654321",
+        "payment_token": await create(sim),
+    }
+    given = {name: value for name, value in {**names, **body}.items() if value is not None}
+    reply = await ask(sim, "POST", f"/paydunya/api/v1/softpay/{way}", given, headers=TEST)
+    return reply.status, told(reply)
+
+
+async def test_a_push_asks_the_payer_of_an_invoice() -> None:
+    """The answer says that it was started; the payer's end is the invoice's."""
+    sim = Simulator()
+    status, said = await pushed(sim, "orange-money-ci")
+    assert (status, said["success"], "response_code" in said) == (200, True, False)
+    (entry,) = sim.ledger
+    assert (entry.party, entry.asks, entry.moved) == ("2250707070707", True, False)
+    sim.settle(entry.provider_reference, Status.SUCCEEDED)
+    assert sim.ledger.charged(provider="paydunya") == entry.amount
+
+
+@pytest.mark.parametrize(
+    ("way", "body", "status", "word"),
+    [
+        ("orange-money-ci", {"orange_money_ci_otp": "1"}, 422, "OTP"),
+        ("orange-money-ci", {"orange_money_ci_phone_number": "+2250707070707"}, 200, "numéro"),
+        ("orange-money-ci", {"orange_money_ci_email": None}, 200, "orange_money_ci_email"),
+        ("orange-money-ci", {"payment_token": "test_x"}, 200, "Facture"),
+        ("mtn-ci", {}, 200, "mtn_ci"),
+        ("orange-money", {}, 200, "moyen"),
+    ],
+)
+async def test_a_bad_push_asks_nobody(
+    way: str, body: dict[str, Any], status: int, word: str
+) -> None:
+    """A refusal is `success: false` with words."""
+    sim = Simulator()
+    found, said = await pushed(sim, way, **body)
+    assert (found, said["success"]) == (status, False)
+    assert word in said["message"]
+    assert not any(entry.asks for entry in sim.ledger)
+
+
 # Disburse v2.
 
 

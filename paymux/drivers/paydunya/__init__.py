@@ -13,16 +13,16 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from ...errors import BadWebhook, ProviderError, Unsupported, UsageError
-from ...http import Request, Response, Send, WebhookRequest, get, post
+from ...http import Request, Response, Send, WebhookRequest, get
 from ...models import Event, Kind, Order, Payment
 from ...primitives.redaction import Secret
 from ...values.parsing import Unreadable, convert, form_fields
 from ...values.payment_arguments import checked_payment
 from ...values.status_words import StatusWords
 from ..base import Driver, Facts, Option, Pace, reveal
-from . import checkout, disburse, errors, transfer
+from . import checkout, disburse, errors, softpay, transfer
 from .answers import FAIL_REASON, STATUS, TOKEN, Answer, Invoice
-from .checkout import CREATE, REFERENCE
+from .checkout import REFERENCE
 from .disburse import Disbursement
 from .ipn import below_data, once_encoded
 
@@ -34,7 +34,6 @@ CONFIRM = {
     for root in (LIVE, SANDBOX)
 }
 
-_STORE = ("name", "tagline", "postal_address", "phone", "logo_url", "website_url")
 _NO_ANSWER = Answer()
 # The page and PayDunya's own code send no reference of ours, look up invoices by token, and have no
 # look-up for transfers.
@@ -47,6 +46,10 @@ class PayDunya(Driver, frozen=True, kw_only=True):
 
     `access_token` is PayDunya's token; the page shows `store_*`; `extra={"channels": ["card"]}`
     limits the ways to pay.
+
+    `collect(payer="+221…", operator="wave")` is SoftPay: the network asks its payer at once, on the
+    phone or by its own page (`checkout_url`). Orange of CI and BF takes `extra={"otp": "…"}`, a
+    code that the payer makes; Moov of TG and ML and Orange of ML take `customer.address`.
 
     `payout(payee="+221…", operator="wave")` is Disburse v2: money to a phone at a network, which
     nothing in a number tells, so `operator` is required. It is pending until a look-up tells its
@@ -89,6 +92,7 @@ class PayDunya(Driver, frozen=True, kw_only=True):
             "description",
             "customer",
             "items",
+            "operator",
             "taxes",
             "metadata",
             "return_url",
@@ -97,8 +101,8 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         }
     )
     payout_takes: ClassVar[frozenset[Option]] = frozenset({"operator", "webhook_url"})
-    settings = frozenset({"channels"})
-    prose = frozenset(f"store_{name}" for name in _STORE)
+    settings = frozenset({"channels", "otp"})
+    prose = frozenset(f"store_{name}" for name in checkout.STORE)
     payer = "optional"
     probes = True  # before it pays out: https://developers.paydunya.com/doc/EN/api_deboursement
     watch_timeout = 1800.0  # a payer reads a page, chooses, and types a code
@@ -155,6 +159,8 @@ class PayDunya(Driver, frozen=True, kw_only=True):
 
     def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
         """Read the code and text that every answer has, mostly with HTTP 200."""
+        if request.path.startswith(softpay.ROOT) and (unasked := softpay.refusal(reply)):
+            return unasked
         told = errors.told(reply)
         if told is None:
             return super().judge(request, reply)
@@ -164,15 +170,15 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         return errors.of_a_look_up(super().judge(request, reply), reply.status, *told)
 
     async def collect(self, send: Send, order: Order) -> Payment:
-        """Open a page for an order; items and taxes are shown on it and never change the amount.
+        """Open a page for an order, or let the network of `operator` ask the payer at once.
 
-        Each request makes an invoice with a new token and charges no payer (the page; pypi,
-        invoice.py), so it may be repeated.
+        Items and taxes are shown on the page and never change the amount.
         """
-        store = {name: getattr(self, f"store_{name}") for name in _STORE}
-        body = checkout.body(order, store)
-        path, matches = self.root + CREATE, Answer.answers_create
-        answer = await send(post(path, Answer, body, repeatable=True, matches=matches))
+        if order.operator is not None:
+            return await softpay.collect(self, send, order)
+        if "otp" in order.extra:
+            raise UsageError.hidden("otp", "none, without the `operator` that takes it")
+        answer = await send(checkout.create(self, order))
         return msgspec.structs.replace(
             self.pending(order),
             provider_reference=answer.token,

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UsageError
+from ...http import Request, post
 from ...models import Customer, Item, Order, Payment, Status
 from ...values.money import whole
 from ...values.parsing import amount
@@ -14,8 +15,25 @@ if TYPE_CHECKING:
     from . import PayDunya
 
 CREATE = "/checkout-invoice/create"
+STORE = ("name", "tagline", "postal_address", "phone", "logo_url", "website_url")
 REFERENCE = "paymux_reference"  # the key of `custom_data` that carries our reference
 _NOBODY = Customer()
+
+
+def create(driver: "PayDunya", order: Order, *, money: bool = True) -> Request[Answer]:
+    """Return the request for an invoice; `money`: its page is what the payer gets.
+
+    Each request makes an invoice with a new token and charges no payer (the page; pypi,
+    invoice.py), so it may be repeated.
+    """
+    path, matches = driver.root + CREATE, Answer.answers_create
+    given = body(order, store(driver))
+    return post(path, Answer, given, money=money, repeatable=money, matches=matches)
+
+
+def store(driver: "PayDunya") -> dict[str, str]:
+    """Return the account's store, as it is shown on a page."""
+    return {name: getattr(driver, f"store_{name}") for name in STORE}
 
 
 def body(order: Order, store: Mapping[str, str]) -> dict[str, Any]:

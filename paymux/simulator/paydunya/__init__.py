@@ -1,4 +1,4 @@
-"""PayDunya's HTTP/JSON API: invoices (PAR), credits to other accounts (PER), and Disburse v2.
+"""PayDunya's HTTP/JSON API: invoices (PAR, SoftPay), credits (PER), and Disburse v2.
 
 Its page is https://developers.paydunya.com/doc/Fr/http_json ("the page"); further fields of live
 bodies are from npm paydunya 1.0.12 and integrators' code. Errors have HTTP 200. Credentials:
@@ -25,6 +25,7 @@ from ..replies import Refused, fields, html_reply, json_reply, segments
 from .disburse import Disbursements
 from .messages import encoded, invoice, site
 from .page import checkout
+from .softpay import SoftPay
 
 _WHOLE = re.compile(r"[1-9][0-9]{0,11}(?:\.0+)?", re.ASCII)
 # a local number or an e-mail
@@ -69,6 +70,9 @@ class PayDunya(Provider):
         self.redistribution = True  # PER "must be switched on" in the application's settings
         self.balance = Decimal(1_000_000)
         self.disburse = Disbursements(self)
+        self.softpay = SoftPay(self)
+        # Payers open the page of each invoice; else only a network, or a test, asks for it.
+        self.opens = True
         self.operator = "wave_senegal"
         self.page_life = 86_400.0  # seconds; integrators say that an invoice ends after 24 hours
 
@@ -87,7 +91,9 @@ class PayDunya(Provider):
             case "POST", "api", "v2", "disburse", (
                 "get-invoice" | "submit-invoice" | "check-status"
             ) as call:
-                return await self.disburse.answer(call, self._disbursing(incoming))
+                return await self.disburse.answer(call, self._either(incoming))
+            case "POST", "api", "v1", "softpay", *way:
+                return self.softpay.answer("/".join(way), self._either(incoming))
             case "GET" | "POST", "sandbox-checkout" | "checkout", "invoice", token:
                 return self._page(incoming, token)
             case "GET", "sandbox-checkout" | "checkout", "receipt", "pdf", name:
@@ -143,8 +149,8 @@ class PayDunya(Provider):
             raise Refused(self._error("Invalid JSON"))
         return body
 
-    def _disbursing(self, incoming: WebhookRequest) -> dict[str, Any]:
-        """Read a request of Disburse v2, which has one path: the private key has the mode."""
+    def _either(self, incoming: WebhookRequest) -> dict[str, Any]:
+        """Read a request of an API that has one path: the private key has the mode."""
         private = incoming.headers.get("paydunya-private-key") or ""
         return self._body(incoming, "sandbox-api" if private.startswith("test_") else "api")
 
@@ -167,6 +173,21 @@ class PayDunya(Provider):
         return found
 
     def _create(self, body: dict[str, Any], api: str) -> Response:
+        entry = self.invoice(body, api)
+        if self.opens:
+            self.ring(entry, on_phone=False)
+        token = entry.provider_reference
+        return json_reply(
+            {
+                "response_code": "00",
+                "response_text": f"{site(entry, self)}/invoice/{token}",
+                "description": "Checkout Invoice Created",
+                "token": token,
+            }
+        )
+
+    def invoice(self, body: dict[str, Any], api: str) -> Entry:
+        """Make an invoice, of which nobody is asked yet."""
         asked, store = self._object(body, "invoice"), self._object(body, "store")
         # The page: only these two are required.
         amount = self.amount(asked.get("total_amount"), "total_amount")
@@ -177,7 +198,7 @@ class PayDunya(Provider):
         reference = custom.get(self.reference_key)
         sandbox = api == "sandbox-api"
         token = f"test_{self.code(10)}" if sandbox else self.code(21)
-        entry = self.open(
+        return self.open(
             "collect",
             reference=str(reference) if reference else None,
             provider_reference=token,
@@ -195,15 +216,6 @@ class PayDunya(Provider):
             actions={name: actions.get(name) or "" for name in _ACTIONS},
             receipt_identifier=self.code(12),
             operator_reference=self.code(16),
-        )
-        self.ring(entry, on_phone=False)
-        return json_reply(
-            {
-                "response_code": "00",
-                "response_text": f"{site(entry, self)}/invoice/{token}",
-                "description": "Checkout Invoice Created",
-                "token": token,
-            }
         )
 
     def code(self, length: int) -> str:
