@@ -14,11 +14,11 @@ from .coerce import is_a, sequence
 HIDDEN = "***"
 MAX_DEPTH = 32  # levels of a provider's details; one level is usual
 
-# Field names of credentials and signatures at the providers, and of a payer's PIN, in any kind of
-# body.
+# Field names of credentials and signatures at the providers, of a payer's PIN, and of the name of a
+# number's owner, in any kind of body.
 _SENSITIVE = (
     "password|passkey|signature|hash|x-token|notify_token|api_?key|secret|consumer_?secret|security_?credential|"
-    "private_?key|public_?key|master[_-]?key|authorization|access_?token|pin"
+    "private_?key|public_?key|master[_-]?key|authorization|access_?token|pin|full_?name"
 )
 # one of these is in each
 _WORDS = (
@@ -33,6 +33,7 @@ _WORDS = (
     "credential",
     "authorization",
     "pin",
+    "full",
 )
 # minimum length of a credential that is searched for inside words, and in parsed values
 LONG_SECRET_CHARS = 8

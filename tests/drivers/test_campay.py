@@ -52,7 +52,11 @@ CASE = Case(
     signs_with=("webhook_key",),
     no_funds={"floats": {"MTN": 0, "ORANGE": 0}},
     dashboard=True,
-    payouts=(("237670000000", "POST /api/withdraw/"),),
+    payouts=(
+        ("237670000000", "POST /api/withdraw/"),
+        ("237690000001", "POST /api/utilities/airtime/transfer/"),
+    ),
+    payout_options={"237690000001": {"extra": {"airtime": True}}},
     words=Shape(
         fields={"access_token": "simulator"},
         asked={"provider_reference": "bcedde9b-62a7-4421-96ac-2e6179552a1a"},

@@ -8,27 +8,22 @@ DatengTankoua/royalvibe-cosmetic (quotes the page).
 import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
-from decimal import Decimal
 from functools import partial
 from typing import Any, ClassVar, Literal
-
-import msgspec
 
 from ...errors import AuthenticationFailed, BadWebhook, ProviderError, Rejected, UsageError
 from ...http import Request, Response, Send, WebhookRequest, get, post
 from ...models import Balance, Event, Kind, Order, Payment, Trust
 from ...primitives import coerce
 from ...primitives.redaction import Secret
-from ...values import arguments
 from ...values.jwt import verified_claims
-from ...values.money import exact, whole
+from ...values.money import whole
 from ...values.parsing import Unreadable, amount, convert, form_fields, parse_time
 from ...values.status_words import StatusWords
-from ...values.validation import checked_reference, checked_url
 from ..base import Driver, Facts, Token, reveal
+from . import airtime, holder, link
 from .answers import KINDS, REASON, REFUSALS, STATUS, Login, Transaction, Wallet, failure
 from .history import pages
-from .link import link_request
 
 _DIALECTS = frozenset({"current", "summary"})
 _OTHER_HOST = {
@@ -51,9 +46,10 @@ _LOOK_UP = get("/transaction/{reference}/", Transaction, matches=Transaction.ans
 class CamPay(Driver, frozen=True, kw_only=True):
     """An application at CamPay: its username and password, or its permanent access token.
 
-    Push to MTN and Orange, payouts, balance per operator, history, and payment links
-    (`payment_link`). `dialect="summary"` sends requests as in CamPay's summary document instead of
-    the live API; the answers of both are understood in both.
+    Push to MTN and Orange, payouts, airtime (`payout(…, extra={"airtime": True})`), balance per
+    operator, history, payment links (`payment_link`), and whose a number is (`holder`).
+    `dialect="summary"` sends requests as in CamPay's summary document instead of the live API; the
+    answers of both are understood in both.
     """
 
     name = "campay"
@@ -64,6 +60,7 @@ class CamPay(Driver, frozen=True, kw_only=True):
     test_numbers = frozenset({"237677777777", "237677777770", "237699999999", "237699999990"})
     facts: ClassVar[Mapping[Kind, Facts]] = {"collect": _FACTS, "payout": _FACTS}
     takes = frozenset({"description", "metadata"})
+    settings = frozenset({airtime.OF_AIRTIME})
     speaks: ClassVar[Mapping[str, StatusWords]] = {"status": STATUS, "reason": REASON}
     # Each success in the page, the SDK and the summary has both; a row of /history/ has no
     # currency, and the URL to which a payment link sends the browser has neither.
@@ -142,13 +139,16 @@ class CamPay(Driver, frozen=True, kw_only=True):
 
     async def collect(self, send: Send, order: Order) -> Payment:
         """Push a PIN prompt to the payer's phone."""
+        airtime.is_airtime(order)
         return await self._order(send, order, _COLLECT, "from")
 
     async def payout(self, send: Send, order: Order) -> Payment:
-        """Send money from the float at the payee's operator.
+        """Send money from the float at the payee's operator, or airtime.
 
-        The application must allow withdrawals.
+        The application must allow withdrawals. `extra={"airtime": True}` sends airtime.
         """
+        if airtime.is_airtime(order):
+            return await airtime.transfer(self, send, order)
         pay = _DISBURSE if self.dialect == "summary" else _WITHDRAW
         return await self._order(send, order, pay, "to")
 
@@ -175,7 +175,9 @@ class CamPay(Driver, frozen=True, kw_only=True):
         asked = payment.provider_reference
         if not asked:
             raise UsageError.field("provider_reference", asked, "the reference that CamPay gave")
-        if self.dialect == "summary":
+        if airtime.OF_AIRTIME in payment.ids:
+            request = airtime.look_up(asked)
+        elif self.dialect == "summary":
             request = post(
                 "/transaction/",
                 Transaction,
@@ -206,34 +208,10 @@ class CamPay(Driver, frozen=True, kw_only=True):
         """
         return pages(self, send, since, until)
 
-    async def payment_link(
-        self,
-        send: Send,
-        *,
-        amount: int | str | Decimal,
-        reference: str,
-        description: str = "",
-        payer: str | None = None,
-        return_url: str | None = None,
-    ) -> Payment:
-        """Open a page to pay by phone or card; opening it charges no payer.
+    # Beyond the common verbs, for `pool.run` and `paymux run`.
 
-        Until the payer opens it, verify raises NotFound.
-
-        `amount` is in whole XAF.
-        """
-        reference = checked_reference(reference)
-        description = arguments.text("description", description, longest=500)
-        total = exact(amount, "XAF")
-        party = None if payer is None else self.party("collect", payer)
-        back = None if return_url is None else checked_url("return_url", return_url)
-        request = link_request(
-            reference, total, description or reference, payer=party, return_url=back
-        )
-        page = self.payment(await send(request))
-        return msgspec.structs.replace(
-            page, reference=reference, amount=total, currency="XAF", payer=party
-        )
+    payment_link = link.payment_link
+    holder = holder.holder
 
     def webhook(self, incoming: WebhookRequest) -> Event:
         """Read a callback, by GET or POST.
@@ -262,7 +240,9 @@ class CamPay(Driver, frozen=True, kw_only=True):
         self, said: Transaction, asked: str | None = None, kind: Kind = "collect"
     ) -> Payment:
         """Read a transaction in an answer, a row of history or a message."""
-        kind = KINDS.get(said.endpoint) or ("payout" if said.debit and amount(said.debit) else kind)
+        kind = KINDS.get(said.endpoint or said.type) or (
+            "payout" if said.debit and amount(said.debit) else kind
+        )
         told = failure(said.reason) if said.reason else None
         status, reason = self.outcome({"status": said.status, "reason": told})
         gross = amount(said.amount)
@@ -282,7 +262,7 @@ class CamPay(Driver, frozen=True, kw_only=True):
             currency=said.currency,
             payer=phone if kind == "collect" else None,
             payee=phone if kind == "payout" else None,
-            operator=(said.operator or "").upper() or None,
+            operator=(said.operator or "").upper().removesuffix("_CM") or None,
             receipt=said.operator_reference or said.operator_tx_code,
             fee=gross - net if gross and net and kind == "collect" else charge,
             checkout_url=said.link,
@@ -293,6 +273,8 @@ class CamPay(Driver, frozen=True, kw_only=True):
             metadata={"external_user": said.external_user} if said.external_user else {},
             created_at=parse_time(said.datetime) if said.datetime else None,
         )
+        if said.type == airtime.TYPE:
+            found = airtime.marked(found)
         if said.reference:
             return self.proved(found, "transaction")
         return self.proved(found, "history" if said.reference_uuid else "redirect")

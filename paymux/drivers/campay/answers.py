@@ -38,7 +38,8 @@ REFUSALS = {
     "ER201": Reason.OTHER,  # an amount with decimals
     "ER301": Reason.INSUFFICIENT_FUNDS,  # more than the operator's float
 }
-KINDS: dict[str | None, Kind] = {"collect": "collect", "withdraw": "payout"}
+# The endpoint of a transaction; airtime has a type in its place.
+KINDS: dict[str | None, Kind] = {"collect": "collect", "withdraw": "payout", "AIRTIME": "payout"}
 
 
 class Login(msgspec.Struct, frozen=True):
@@ -64,6 +65,7 @@ class Transaction(ProviderData, frozen=True):
     external_reference: Text = None
     external_user: Text = None
     endpoint: Text = None
+    type: Text = None
     status: Text = None
     reason: Text = None
     amount: Scalar = None

@@ -8,7 +8,6 @@ access token are all "simulator".
 """
 
 from collections.abc import Mapping
-from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
@@ -24,17 +23,18 @@ from ..messages import Message
 from ..replies import Refused, fields, json_reply, segments
 from ..tokens import Tokens, jwt
 from .checks import checked_amount, checked_party
+from .history import listed
 from .messages import (
     balance,
     callback,
     error,
-    row,
     summary,
     summary_balance,
     taken,
     transaction,
 )
 from .page import checkout
+from .utilities import Utilities
 
 _USSD = {"MTN": "*126#", "ORANGE": "#150*50#"}
 
@@ -58,7 +58,7 @@ class CamPay(Provider):
         **magic("23769999999", success="9"),
     }
     shapes = ("webhook_method", ("POST", "GET"))
-    balances = frozenset({"floats"})
+    balances = frozenset({"floats", "utility"})
 
     def __init__(self, world: SimulatorCore) -> None:
         super().__init__(world)
@@ -70,6 +70,8 @@ class CamPay(Provider):
         self.webhook_key = "simulator"
         self.withdrawals = True  # "Please enable API withdrawal under app settings"
         self.floats = {"MTN": Decimal(1_000_000), "ORANGE": Decimal(1_000_000)}
+        self.utility = Decimal(1_000_000)  # for airtime
+        self.utilities = Utilities(self)
         self.cap: int | None = None  # XAF per call; the demo's is 25 or 100, integrators say
         # For a repeated reference, the page says both "the results of the first request" and "will
         # be rejected".
@@ -98,7 +100,15 @@ class CamPay(Provider):
             case "GET", "api", "balance":
                 return self._balance(incoming)
             case "POST", "api", "history" if live:
-                return self._history(incoming)
+                return json_reply(*listed(self, self._body(incoming)))
+            case "POST", "api", "utilities", "airtime", "transfer" if live:
+                return self.utilities.transfer(self._body(incoming))
+            case "GET", "api", "utilities", "transaction", reference if live:
+                self._body(incoming)
+                return self.utilities.transaction(reference)
+            case "GET", "api", "holder_info" if live:
+                self._body(incoming)
+                return self.utilities.holder(incoming)
             case "POST", "api", "get_payment_link" if live:
                 return self._payment_link(incoming)
             case "GET" | "POST", "pay", reference:
@@ -107,12 +117,15 @@ class CamPay(Provider):
 
     def message(self, entry: Entry, *, forged: bool = False) -> Message | None:
         """Make the app's callback, sent when a transaction is SUCCESSFUL or FAILED."""
-        if not self.webhook_url:
+        airtime = "airtime" in entry.words
+        if not self.webhook_url or (airtime and not self.utilities.tells):
             return None
         if self.dialect == "summary":
             told = {**summary(entry), "customer": f"+{entry.party}"}
         else:
             told = callback(entry, "forged" if forged else self.webhook_key)
+            if airtime:
+                told |= {"type": "AIRTIME", "endpoint": "None"}
         if forged:
             told["status"] = "SUCCESS" if self.dialect == "summary" else "SUCCESSFUL"
         if self.webhook_method == "GET":
@@ -131,7 +144,13 @@ class CamPay(Provider):
         """Decide an order, and book it on its carrier's float."""
         before = taken(entry)
         super().settle(entry, outcome)
-        self.floats[entry.words["operator"]] -= taken(entry) - before
+        self._book(entry, taken(entry) - before)
+
+    def _book(self, entry: Entry, money: Decimal) -> None:
+        if "airtime" in entry.words:
+            self.utility -= money
+        else:
+            self.floats[entry.words["operator"]] -= money
 
     def _login(self, incoming: WebhookRequest) -> Response:
         body = fields(incoming) or {}
@@ -167,7 +186,7 @@ class CamPay(Provider):
             raise Refused(json_reply({"detail": "JSON parse error"}, 400))
         return body
 
-    def _again(self, kind: Kind, body: dict[str, Any]) -> Entry | None:
+    def again(self, kind: Kind, body: dict[str, Any]) -> Entry | None:
         """Return the order that this request repeats, if `repeated` is not "charge"."""
         named = body.get("external_reference")
         if self.repeated == "charge" or not named:
@@ -184,9 +203,9 @@ class CamPay(Provider):
         body = self._body(incoming)
         amount = checked_amount(body, "amount", "from", cap=self.cap)
         party, carrier = checked_party(str(body["from"]), plus=self.dialect == "summary")
-        entry = self._again("collect", body)
+        entry = self.again("collect", body)
         if entry is None:
-            entry = self._accept("collect", body, amount, party, carrier)
+            entry = self.accept("collect", body, amount, party, carrier)
             self.ring(entry)
         if self.dialect == "summary":
             return json_reply({"reference": entry.provider_reference, "status": "PENDING"})
@@ -204,15 +223,15 @@ class CamPay(Provider):
             return json_reply({"message": "Please enable API withdrawal under app settings"}, 403)
         amount = checked_amount(body, "amount", "to", cap=self.cap)
         party, carrier = checked_party(str(body["to"]), plus=self.dialect == "summary")
-        entry = self._again("payout", body)
+        entry = self.again("payout", body)
         if entry is None:
             if amount > self.floats[carrier]:
                 return error("ER301")
-            entry = self._accept("payout", body, amount, party, carrier)
+            entry = self.accept("payout", body, amount, party, carrier)
             self.ring(entry)
         return json_reply({"reference": entry.provider_reference, "status": "PENDING"})
 
-    def _accept(
+    def accept(
         self,
         kind: Kind,
         body: dict[str, Any],
@@ -221,6 +240,7 @@ class CamPay(Provider):
         carrier: str,
         **words: Any,
     ) -> Entry:
+        """Open an order, and take its money."""
         number = len(self.core.ledger) + 1
         entry = self.open(
             kind,
@@ -236,14 +256,15 @@ class CamPay(Provider):
             description=body.get("description"),
             **words,
         )
-        self.floats[carrier] -= taken(entry)
+        self._book(entry, taken(entry))
         return entry
 
     def _transaction(self, incoming: WebhookRequest, reference: str) -> Response:
         self._body(incoming)
         entry = self.entry(reference)
-        # An unopened payment link is not a transaction yet (the README of the Python SDK).
-        if entry is None or entry.words.get("opened") is False:
+        # An unopened payment link is not a transaction yet (the README of the Python SDK); airtime
+        # has a place of its own.
+        if entry is None or entry.words.get("opened") is False or "airtime" in entry.words:
             return json_reply({"detail": "Not found."}, 404)
         if self.dialect == "summary":
             return json_reply(summary(entry))
@@ -251,21 +272,10 @@ class CamPay(Provider):
 
     def _balance(self, incoming: WebhookRequest) -> Response:
         self._body(incoming)
-        shape = summary_balance if self.dialect == "summary" else balance
-        return json_reply(shape(self.floats["MTN"], self.floats["ORANGE"]))
-
-    def _history(self, incoming: WebhookRequest) -> Response:
-        body = self._body(incoming)
-        try:
-            since, until = (
-                date.fromisoformat(str(body.get(name))) for name in ("start_date", "end_date")
-            )
-        except ValueError:
-            return json_reply({"message": "start_date and end_date are dates: YYYY-MM-DD"}, 400)
-        last = until if self.last_day else until - timedelta(days=1)
-        found = [entry for entry in self.entries() if since <= entry.opened_at.date() <= last]
-        told = [row(entry) for entry in found if entry.words.get("opened") is not False]
-        return json_reply({"data": told})
+        mtn, orange = self.floats["MTN"], self.floats["ORANGE"]
+        if self.dialect == "summary":
+            return json_reply(summary_balance(mtn, orange))
+        return json_reply(balance(mtn, orange, self.utility))
 
     def _payment_link(self, incoming: WebhookRequest) -> Response:
         body = self._body(incoming)
@@ -275,7 +285,7 @@ class CamPay(Provider):
             name: body.get(name)
             for name in ("redirect_url", "failure_redirect_url", "payment_options")
         }
-        entry = self._accept("collect", body, amount, party, carrier, opened=False, **pages)
+        entry = self.accept("collect", body, amount, party, carrier, opened=False, **pages)
         reference = entry.provider_reference
         return json_reply({"link": f"{self.url}/pay/{reference}/", "reference": reference})
 

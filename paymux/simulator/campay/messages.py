@@ -96,6 +96,21 @@ def transaction(entry: Entry, webhook_key: str) -> dict[str, Any]:
     }
 
 
+def airtime(entry: Entry) -> dict[str, Any]:
+    """Format airtime as the Go SDK's stubs do: its amount is a number, and no reason is empty."""
+    return {
+        "reference": entry.provider_reference,
+        "external_reference": entry.reference or "",
+        "status": entry.code or _LIVE.get(entry.status, "FAILED"),
+        "amount": int(entry.amount),
+        "currency": entry.currency,
+        "operator": f"{entry.words['operator']}_CM",
+        "code": entry.words["code"],
+        "type": "AIRTIME",
+        "reason": _REASONS.get(entry.reason, "failed") if entry.reason else "",
+    }
+
+
 def callback(entry: Entry, webhook_key: str) -> dict[str, Any]:
     """Format the callback: the transaction, and the further fields that the page lists."""
     told = transaction(entry, webhook_key) | {
@@ -111,18 +126,19 @@ def callback(entry: Entry, webhook_key: str) -> dict[str, Any]:
     return told
 
 
-def balance(mtn: Decimal, orange: Decimal) -> dict[str, Any]:
-    """Format the two floats as the live API does."""
+def balance(mtn: Decimal, orange: Decimal, utility: Decimal) -> dict[str, Any]:
+    """Format the two floats as the live API does; the last one is of a real call."""
     return {
         "total_balance": float(mtn + orange),
         "mtn_balance": float(mtn),
         "orange_balance": float(orange),
         "currency": "XAF",
+        "utility_balance": float(utility),
     }
 
 
 def summary_balance(mtn: Decimal, orange: Decimal) -> dict[str, Any]:
-    """Format the two floats as the summary does."""
+    """Format the two floats as the summary does, which has no utilities."""
     return {"available_balance": str(int(mtn + orange)), "currency": "XAF"}
 
 
