@@ -42,6 +42,21 @@ def register(urls: dict[str, Any]) -> Any:
     return attempted(lambda: client.c2b.register_url(**urls))
 
 
+def b2b(operation: str, payment: dict[str, Any]) -> Any:
+    """Pay another business, or prompt one."""
+    return attempted(lambda: getattr(client.b2b, operation)(**payment))
+
+
+def tax(payment: dict[str, Any]) -> Any:
+    """Pay a tax."""
+    return attempted(lambda: client.tax.remittance(**payment))
+
+
+def code(fields: dict[str, Any]) -> Any:
+    """Make a QR code."""
+    return attempted(lambda: client.dynamic_qr.generate(**fields))
+
+
 def read(name: str, payload: dict[str, Any]) -> Any:
     """Read a message with the client's own model."""
     try:
@@ -58,4 +73,4 @@ def attempted(call: Callable[[], Any]) -> Any:
         return {"raised": error.error.error_code, "said": error.error.raw_response}
 
 
-listen("mpesakit", b2c, status, balance, reverse, register, read)
+listen("mpesakit", b2c, status, balance, reverse, register, b2b, tax, code, read)
