@@ -26,20 +26,20 @@ class Chats:
     """Notes about orders, written down before they are sent, and read after a restart."""
 
     def __init__(self) -> None:
-        self._file = sqlite3.connect(os.environ.get("BOT_CHATS", "chats.db"), isolation_level=None)
-        self._file.execute("CREATE TABLE IF NOT EXISTS chats (reference PRIMARY KEY, note)")
+        self.file = sqlite3.connect(os.environ.get("BOT_CHATS", "chats.db"), isolation_level=None)
+        self.file.execute("CREATE TABLE IF NOT EXISTS chats (reference PRIMARY KEY, note)")
 
     def note(self, reference: str, note: str) -> bool:
         """Write a note down; False: the order has one, which stays."""
-        written = self._file.execute("INSERT OR IGNORE INTO chats VALUES (?, ?)", (reference, note))
+        written = self.file.execute("INSERT OR IGNORE INTO chats VALUES (?, ?)", (reference, note))
         return written.rowcount == 1
 
     def noted(self, reference: str | None) -> str | None:
         """Return the note of an order; None: it is of another program."""
-        found = self._file.execute("SELECT note FROM chats WHERE reference = ?", (reference,))
+        found = self.file.execute("SELECT note FROM chats WHERE reference = ?", (reference,))
         row = found.fetchone()
         return row and str(row[0])
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self.file.close()

@@ -75,7 +75,7 @@ async def test_verify(pay: Pool, mocked: aioresponses) -> None:
     payment = await collected(pay, mocked)
     mocked.get(f"{API}/payment/transaction-123", payload=said("paid.200"))
     found = await pay.verify(payment)
-    assert (found.status, found.amount) == (Status.SUCCEEDED, 1000)
+    assert (found.status, found.amount) == (Status.SUCCEEDED, Decimal(1000))
 
 
 async def test_find(pay: Pool, mocked: aioresponses) -> None:

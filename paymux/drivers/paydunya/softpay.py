@@ -154,7 +154,7 @@ class Push(ProviderData, frozen=True):
 async def collect(driver: "PayDunya", send: Send, order: Order) -> Payment:
     """Make an invoice, and let the network ask its payer, who confirms on the phone.
 
-    An invoice without a page that somebody has moves nothing: it may be made again. The push is
+    An invoice whose page no payer has moves nothing: it may be made again. The push is
     sent once; if its answer is lost, the invoice tells what became of it.
     """
     way = _way(order)

@@ -187,7 +187,7 @@ class PayDunya(Provider):
         )
 
     def invoice(self, body: dict[str, Any], api: str) -> Entry:
-        """Make an invoice, of which nobody is asked yet."""
+        """Make an invoice, of which no payer is asked yet."""
         asked, store = self._object(body, "invoice"), self._object(body, "store")
         # The page: only these two are required.
         amount = self.amount(asked.get("total_amount"), "total_amount")
