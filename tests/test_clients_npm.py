@@ -134,3 +134,41 @@ async def test_npm_afrimomo_sdk() -> None:
             [balance] = (await ask("wallets.getCountryBalance", "ZMB"))["balances"]
             assert balance["currency"] == "ZMW"
         assert (sim.ledger.charged(), sim.ledger.paid_out()) == (Decimal(15), Decimal(5))
+
+
+async def test_npm_paydunya() -> None:
+    """PayDunya's own package sends a code and charges by it (OPR), makes invoices, and credits."""
+    node, program, folder = npm_client("paydunya")
+    async with (
+        Simulator() as sim,
+        running("paydunya", "1.0.12", node, program, folder, f"{sim.url}/paydunya") as ask,
+    ):
+        made = await ask("oprCreate", "774563209", 6000, {"paymux_reference": "order-1"})
+        assert made["responseText"] == "A confirmation code was sent to the account's phone"
+        assert sim.paydunya.opr.sent == ["774563209"]
+        assert sim.ledger.charged() == 0
+        wrong = await ask("oprCharge", made["oprToken"], "9999")
+        assert wrong["data"] == {
+            "response_code": "1001",
+            "response_text": "Invalid confirmation token",
+        }
+        assert sim.ledger.charged() == 0
+        charged = await ask("oprCharge", made["oprToken"], "1234")
+        assert charged["status"] == "completed"
+        assert charged["receiptURL"].endswith(f"{made['token']}.pdf")
+        again = await ask("oprCharge", made["oprToken"], "1234")
+        assert again["data"]["response_text"] == "Invalid OPR token"
+        assert sim.ledger.charged("order-1") == 6000
+        seen = await ask("confirm", made["token"])
+        assert (seen["status"], seen["totalAmount"]) == ("completed", 6000)
+
+        invoice = await ask("create", 500, {"paymux_reference": "order-2"})
+        assert (invoice["status"], invoice["totalAmount"]) == ("pending", 500)
+        sim.settle("order-2", Status.SUCCEEDED)
+        assert (await ask("confirm", invoice["token"]))["status"] == "completed"
+        credited = await ask("pay", "774563209", 4500)
+        assert "4500 FCFA" in credited["description"]
+        assert sim.ledger.totals() == {
+            ("paydunya", "collect", "XOF"): 6500,
+            ("paydunya", "payout", "XOF"): 4500,
+        }

@@ -107,6 +107,24 @@ Where: TypeAlias = Literal["fresh", "reused"]
 Over: TypeAlias = Literal["connection", "session"]  # the pool's own, or one of the caller
 
 
+def _nothing(_: Simulator, __: str) -> Mapping[str, Any]:
+    return {}
+
+
+def _code_sent(simulator: Simulator, reference: str) -> Mapping[str, Any]:
+    """Let PayDunya send a payer a code, and return what the charge by it takes."""
+    opr = simulator.paydunya.opr
+    invoice = {
+        "invoice": {"total_amount": 500},
+        "store": {"name": "Shop"},
+        "custom_data": {"paymux_reference": reference},
+    }
+    body = {"invoice_data": invoice, "opr_data": {"account_alias": "771234567"}}
+    made = json.loads(opr.answer("create", body, "sandbox-api").body)
+    tokens = {"opr_token": made["token"], "invoice_token": made["invoice_token"]}
+    return {"extra": {**tokens, "otp": opr.code}}
+
+
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One money verb of one driver, and the answers of its provider that the table asks for.
 
@@ -123,6 +141,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     # A word that the provider's order has since the money request; "": that request makes it.
     asked: str = ""
     order: Mapping[str, Any]
+    # What each order has beside, of what its provider was asked before: by our reference.
+    prepared: Callable[[Simulator, str], Mapping[str, Any]] = _nothing
     fields: Mapping[str, Any] = {}
     # of the driver, which must be proved before more than a few of its requests leave
     credential: str = ""
@@ -605,6 +625,23 @@ OPERATIONS: Mapping[str, Operation] = {
             },
             endless="each of its fields is bounded",
             refusal=(sample("paydunya", "softpay_refused.200"), Rejected),
+            altered=_NO_ECHO,
+            stale=_KEYS,
+            duplicate=_NO_DUPLICATE,
+            throttled=_NO_THROTTLE,
+            busy=(sample("paydunya", "maintenance.200"), OutcomeUnknown),
+        ),
+        Operation(
+            driver="paydunya",
+            verb="collect",
+            of="opr",
+            first="/paydunya/sandbox-api/v1/checkout-invoice/confirm",
+            path="/paydunya/sandbox-api/v1/opr/charge",
+            asked="opr",
+            order={"amount": 500, "currency": "XOF"},
+            prepared=_code_sent,
+            endless="only the token and the code are in it",
+            refusal=(sample("paydunya", "wrong_keys.200"), AuthenticationFailed),
             altered=_NO_ECHO,
             stale=_KEYS,
             duplicate=_NO_DUPLICATE,
@@ -1145,7 +1182,8 @@ class Desk:
 
     async def _ask(self, reference: str, options: Mapping[str, Any]) -> Payment:
         pool, operation = self._pool, self.operation
-        order: dict[str, Any] = {**operation.order, **options, "reference": reference}
+        made = operation.prepared(self.door.simulator, reference)
+        order: dict[str, Any] = {**operation.order, **made, **options, "reference": reference}
         if operation.verb == "refund":
             return await pool.refund(self._paid, **order)
         if operation.verb == "payout":

@@ -139,6 +139,15 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
         ),
         ("drivers/paydunya_softpay",),
     ),
+    **dict.fromkeys(
+        (
+            "drivers/paydunya/opr.Onsite.accepted",
+            "drivers/paydunya/opr.Onsite.made",
+            "drivers/paydunya/opr.charge",
+            "drivers/paydunya/opr._given",
+        ),
+        ("drivers/paydunya_opr",),
+    ),
     "core/questions.Questions.hear": ("questions", "payout_campaigns"),
     "core/questions.Questions._answer": ("questions", "payout_campaigns"),
     **dict.fromkeys(
@@ -228,7 +237,25 @@ EQUIVALENT: Mapping[str, str] = {
         )
         for change in changes
     },
-    "drivers/paydunya/errors.told: return None => return": "Both return None.",
+    **{
+        f"drivers/paydunya/{change}": "Both return None."
+        for change in (
+            "errors.told: return None => return",
+            "softpay.refusal: return None => return",
+            "softpay.refusal: return None => return #2",
+        )
+    },
+    **{
+        (
+            "drivers/paydunya/softpay.collect: known = {'provider_reference': made.token or '', "
+            "'checkout_url': made.response_text or ''} => known = {'provider_reference': "
+            f"made.token{token}, 'checkout_url': made.response_text{page}}}"
+        ): "An invoice that was made has both."
+        for token, page in (
+            *(("", " or ''"), (" or 'mutant'", " or ''")),
+            *((" or ''", ""), (" or ''", " or 'mutant'")),
+        )
+    },
     **{
         f"drivers/cinetpay_transfer/answers.Answer.{name}: return None => return": (
             "Both return None."

@@ -16,6 +16,7 @@ from paymux.http import Response, post
 from paymux.models import Customer, Order, Payment, Reason, Status
 from paymux.pool import Pool
 from paymux.simulator import Fault, Simulator
+from paymux.values.parsing import Unreadable
 from tests.driving import Script, drive, reply, sample
 
 FORMS: dict[str, list[str]] = sample("paydunya", "softpay_fields")
@@ -146,6 +147,9 @@ def test_a_started_push_is_pending_and_its_own_page_is_told() -> None:
     """`success` says only that the network was asked; Wave's page is where the payer goes."""
     paid, _ = asked(reply("paydunya", "softpay_page.200"))
     assert (paid.status, paid.checkout_url) == (Status.PENDING, "https://pay.wave.com/...")
+    assert paid.prompt is None
+    paid, _ = asked(said(success=True, message="", url=""))
+    assert (paid.checkout_url, paid.prompt) == (None, None)
     paid, _ = asked()
     assert (paid.checkout_url, paid.prompt) == (None, "Votre paiement est en cours de traitement.")
 
@@ -158,7 +162,23 @@ def test_a_refused_push_says_that_its_invoice_is_open(case: str, reason: Reason 
     with pytest.raises(Rejected, match="can still be paid on the page") as refused:
         asked(reply("paydunya", case))
     assert refused.value.reason is reason
-    assert sample("paydunya", case)["message"] in str(refused.value)
+    assert f"{sample('paydunya', case)['message']}; its invoice can" in str(refused.value)
+
+
+def test_the_words_about_a_code_refuse_with_their_status_alone() -> None:
+    """A refused code may come without `success`; without HTTP 422 the words prove nothing."""
+    words = "Invalid or expired OTP code!"
+    with pytest.raises(Rejected, match="OTP"):
+        asked(said(message=words, status=422))
+    with pytest.raises(OutcomeUnknown):
+        asked(said(message=words))
+    with pytest.raises(Rejected) as refused:
+        asked(said(success=False, message=words))
+    assert refused.value.reason is None
+    with pytest.raises(Rejected, match=r"provider: its invoice can"):
+        asked(said(success=False))
+    with pytest.raises(Unreadable, match="success is not true"):
+        softpay.Push(success=False).started()
 
 
 @pytest.mark.parametrize(
@@ -191,6 +211,13 @@ def test_unlisted_words_of_a_push_refuse_nothing(words: str, status: int) -> Non
     assert paydunya().judge(request, said(message=words, status=status)) is None
 
 
+def test_a_code_has_up_to_twelve_characters() -> None:
+    """The longest is sent as it is."""
+    otp = {"otp": "123456789012"}
+    _, send = asked(party="2250707070707", operator="orange", extra=otp)
+    assert json.loads(send.requests[1].content() or b"")["orange_money_ci_otp"] == otp["otp"]
+
+
 def test_refused_keys_are_told_as_such() -> None:
     """PayDunya's own form, before the network is asked."""
     with pytest.raises(AuthenticationFailed):
@@ -200,7 +227,7 @@ def test_refused_keys_are_told_as_such() -> None:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"party": None}, "payer: missing"),
+        ({"party": None}, "payer: missing.*the number that `operator` asks for the money"),
         (
             {"operator": "paydunya"},
             "operator: 'paydunya' is refused.*for .221, one of orange, wave",
@@ -210,6 +237,8 @@ def test_refused_keys_are_told_as_such() -> None:
         ({"party": "22890112233", "operator": "moov", "customer": None}, "customer.address: miss"),
         ({"extra": {"otp": "65-secret"}}, "otp.*up to 12 letters and digits"),
         ({"extra": {"otp": 654321}}, "otp.*up to 12 letters and digits"),
+        ({"extra": {"otp": "1234567890123"}}, "otp.*up to 12 letters and digits"),
+        ({"extra": {"otp": "١٢٣٤"}}, "otp.*up to 12 letters and digits"),
         ({"extra": {"otp": "654321"}}, "otp.*wave-senegal takes no code"),
         ({"operator": None, "extra": {"otp": "654321"}}, "otp.*without the `operator`"),
     ],

@@ -497,6 +497,39 @@ async def test_a_bad_push_asks_nobody(
     assert not any(entry.asks for entry in sim.ledger)
 
 
+# OPR.
+
+
+async def onsite(sim: Simulator, step: str, **body: Any) -> Any:
+    """Send one of the two requests, and return the answer."""
+    return told(await ask(sim, "POST", f"/paydunya/sandbox-api/v1/opr/{step}", body, headers=TEST))
+
+
+async def test_a_code_charges_an_account_once() -> None:
+    """The code is sent first, and charges nothing; a wrong one and a second charge are refused."""
+    sim = Simulator()
+    alias = {"account_alias": "774563209"}
+    made = await onsite(sim, "create", invoice_data=order(), opr_data=alias)
+    assert sim.paydunya.opr.sent == ["774563209"]
+    assert not sim.ledger.charged()
+    token = made["token"]
+    wrong = await onsite(sim, "charge", token=token, confirm_token="9999")
+    assert (wrong["response_code"], "code" in wrong) == ("1001", False)
+    charged = await onsite(sim, "charge", token=token, confirm_token="1234")
+    assert charged["invoice_data"]["status"] == "completed"
+    assert (await confirm(sim, made["invoice_token"]))["status"] == "completed"
+    assert (await onsite(sim, "charge", token=token, confirm_token="1234"))["response_code"] != "00"
+    assert sim.ledger.charged("order-1") == 5000
+
+
+async def test_an_onsite_payment_needs_an_account_and_an_invoice() -> None:
+    """Otherwise no code is sent."""
+    sim = Simulator()
+    for body in ({"invoice_data": order()}, {"opr_data": {"account_alias": "774563209"}}):
+        assert (await onsite(sim, "create", **body))["response_code"] == "1001"
+    assert sim.paydunya.opr.sent == []
+
+
 # Disburse v2.
 
 

@@ -31,6 +31,13 @@ def create(driver: "PayDunya", order: Order, *, money: bool = True) -> Request[A
     return post(path, Answer, given, money=money, repeatable=money, matches=matches)
 
 
+def onsite(driver: "PayDunya", total: int, description: str, reference: str) -> dict[str, Any]:
+    """Return the invoice of an onsite payment, which carries our reference as any other."""
+    invoice = {"total_amount": total, "description": description}
+    own = {REFERENCE: reference}
+    return {"invoice": invoice, "store": _given(store(driver)), "custom_data": own}
+
+
 def store(driver: "PayDunya") -> dict[str, str]:
     """Return the account's store, as it is shown on a page."""
     return {name: getattr(driver, f"store_{name}") for name in STORE}

@@ -3,7 +3,7 @@
 from ...errors import AuthenticationFailed, NotFound, ProviderError, Rejected
 from ...http import Response
 from ...models import Reason
-from . import disburse
+from . import disburse, opr
 from .answers import DONE, Answer
 from .checkout import CREATE
 
@@ -34,7 +34,7 @@ def refusal(path: str, code: str, message: str) -> ProviderError | None:
     if code == "1001" and "masterkey" in words:
         return AuthenticationFailed(message, code=code)
     # A page or a token that was not made moves no money.
-    if path.endswith(CREATE) or path == disburse.INVOICE:
+    if path.endswith((CREATE, opr.CREATE)) or path == disburse.INVOICE:
         return Rejected(message, code=code)
     return None
 

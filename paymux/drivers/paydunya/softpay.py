@@ -154,7 +154,7 @@ class Push(ProviderData, frozen=True):
 async def collect(driver: "PayDunya", send: Send, order: Order) -> Payment:
     """Make an invoice, and let the network ask its payer, who confirms on the phone.
 
-    An invoice whose page no payer has moves nothing: it may be made again. The push is
+    An invoice whose page has no visitor moves nothing: it may be made again. The push is
     sent once; if its answer is lost, the invoice tells what became of it.
     """
     way = _way(order)
@@ -189,10 +189,11 @@ def _way(order: Order) -> Way:
     if not order.party:
         raise UsageError.missing("payer", "the number that `operator` asks for the money")
     ways = _WAYS[order.party[:3]]  # a number of one of the driver's countries
-    if order.operator is None or order.operator not in ways:
+    way = None if order.operator is None else ways.get(order.operator)
+    if way is None:
         accepted = f"for +{order.party[:3]}, one of {', '.join(ways)}"
         raise UsageError.field("operator", order.operator, accepted)
-    return ways[order.operator]
+    return way
 
 
 def _fields(way: Way, order: Order) -> dict[str, str]:

@@ -28,7 +28,7 @@ async def payout(driver: "PayDunya", send: Send, order: Order) -> Payment:
     If the answer does not repeat the amount, or has a status other than "completed", the transfer
     does not count as succeeded.
     """
-    alias = _alias(order.party or "")
+    alias = alias_of(order.party or "")
     body = {"account_alias": alias, "amount": whole(order.amount)}
     matches = partial(Answer.answers_credit, order=order)
     answer = await send(post(driver.root + CREDIT, Answer, body, matches=matches))
@@ -49,7 +49,7 @@ def email(value: object) -> str | None:
     return value if isinstance(value, str) and _EMAIL.fullmatch(value) else None
 
 
-def _alias(party: str) -> str:
+def alias_of(party: str) -> str:
     """Return the account to credit as PayDunya writes it: without a country code.
 
     A number of Senegal is unique then. Numbers of other countries are not (8 digits in BF, ML and

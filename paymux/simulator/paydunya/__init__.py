@@ -1,4 +1,4 @@
-"""PayDunya's HTTP/JSON API: invoices (PAR, SoftPay), credits (PER), and Disburse v2.
+"""PayDunya's HTTP/JSON API: invoices (PAR, SoftPay, OPR), credits (PER), and Disburse v2.
 
 Its page is https://developers.paydunya.com/doc/Fr/http_json ("the page"); further fields of live
 bodies are from npm paydunya 1.0.12 and integrators' code. Errors have HTTP 200. Credentials:
@@ -24,6 +24,7 @@ from ..messages import Message
 from ..replies import Refused, fields, html_reply, json_reply, segments
 from .disburse import Disbursements
 from .messages import encoded, invoice, site
+from .opr import Onsite
 from .page import checkout
 from .softpay import SoftPay
 
@@ -71,6 +72,7 @@ class PayDunya(Provider):
         self.balance = Decimal(1_000_000)
         self.disburse = Disbursements(self)
         self.softpay = SoftPay(self)
+        self.opr = Onsite(self)
         # Payers open the page of each invoice; else only a network, or a test, asks for it.
         self.opens = True
         self.operator = "wave_senegal"
@@ -94,6 +96,8 @@ class PayDunya(Provider):
                 return await self.disburse.answer(call, self._either(incoming))
             case "POST", "api", "v1", "softpay", *way:
                 return self.softpay.answer("/".join(way), self._either(incoming))
+            case "POST", ("sandbox-api" | "api") as api, "v1", "opr", ("create" | "charge") as step:
+                return self.opr.answer(step, self._body(incoming, api), api)
             case "GET" | "POST", "sandbox-checkout" | "checkout", "invoice", token:
                 return self._page(incoming, token)
             case "GET", "sandbox-checkout" | "checkout", "receipt", "pdf", name:
@@ -187,7 +191,7 @@ class PayDunya(Provider):
         )
 
     def invoice(self, body: dict[str, Any], api: str) -> Entry:
-        """Make an invoice, of which no payer is asked yet."""
+        """Make an invoice, whose payer is not asked yet."""
         asked, store = self._object(body, "invoice"), self._object(body, "store")
         # The page: only these two are required.
         amount = self.amount(asked.get("total_amount"), "total_amount")
