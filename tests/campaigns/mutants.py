@@ -48,6 +48,10 @@ OF_A_STATUS = (
     "drivers/mpesa_b2c",
     "drivers/mpesa_asking",
 )
+OF_B2B = ("drivers/mpesa_b2b", "drivers/mpesa_b2b_pool")
+OF_A_TILL = ("drivers/mpesa_till_push",)
+OF_PARTIES = (*OF_B2B, *OF_A_TILL)
+OF_AIRTIME = ("drivers/campay_airtime", "drivers/campay")
 OF_TRANSFERS = ("drivers/cinetpay_transfer",)
 OF_PAYDUNYA = ("drivers/paydunya", "drivers/paydunya_disburse")
 # The test files of each function, with the most likely to fail first.
@@ -84,6 +88,36 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
             "drivers/mpesa/status._unproved",
         ),
         OF_A_STATUS,
+    ),
+    **dict.fromkeys(
+        (
+            "drivers/mpesa/b2b.is_business",
+            "drivers/mpesa/b2b.payout",
+            "drivers/mpesa/b2b._command",
+            "drivers/mpesa/b2b._bill",
+        ),
+        OF_B2B,
+    ),
+    "drivers/mpesa/parties.facts_of": OF_PARTIES,
+    "drivers/mpesa/parties.own_ids": OF_PARTIES,
+    **dict.fromkeys(
+        (
+            "drivers/mpesa/till_push.Started.starts",
+            "drivers/mpesa/till_push.collect",
+            "drivers/mpesa/till_push.refusal",
+            "drivers/mpesa/till_push.claims",
+            "drivers/mpesa/till_push.proof",
+            "drivers/mpesa/status._of_till",
+        ),
+        OF_A_TILL,
+    ),
+    **dict.fromkeys(
+        (
+            "drivers/campay/airtime.is_airtime",
+            "drivers/campay/airtime.transfer",
+            "drivers/campay/airtime.marked",
+        ),
+        OF_AIRTIME,
     ),
     **dict.fromkeys(
         (
@@ -172,6 +206,24 @@ EQUIVALENT: Mapping[str, str] = {
         "transport/call.Call.__call__: self.token = held or await self._sign_in(request)"
         " => self.token = await self._sign_in(request)"
     ): "`held` is the quick way to what `get` gives, too.",
+    (
+        "drivers/mpesa/b2b.payout: command, payee = (_command(driver, order), order.party or '')"
+        " => command, payee = (_command(driver, order), order.party)"
+    ): "A payment goes here by its payee.",
+    (
+        "drivers/mpesa/b2b.payout: command, payee = (_command(driver, order), order.party or '')"
+        " => command, payee = (_command(driver, order), order.party or 'mutant')"
+    ): "A payment goes here by its payee.",
+    "drivers/mpesa/b2b._command: payee = order.party or '' => payee = order.party": (
+        "A payment goes here by its payee."
+    ),
+    "drivers/mpesa/b2b._command: payee = order.party or '' => payee = order.party or 'mutant'": (
+        "A payment goes here by its payee."
+    ),
+    (
+        "drivers/mpesa/parties.facts_of: if order.kind == 'payout' and b2b.is_business(payee):"
+        " => if b2b.is_business(payee):"
+    ): "The facts of a collect are the same.",
     "drivers/mpesa/results.proof: return None => return": "Both return None.",
     "drivers/mpesa/errors.duplicate: return None => return": "Both return None.",
     "drivers/mpesa/errors.duplicate: return None => pass": "Both return None.",

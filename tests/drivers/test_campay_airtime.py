@@ -10,6 +10,7 @@ import pytest
 
 from paymux import CamPay, NotFound, OutcomeUnknown, Payment, Pool, Rejected, Status, UsageError
 from paymux.drivers.campay.airtime import LOOK_UP, TRANSFER
+from paymux.drivers.campay.answers import Transaction
 from paymux.http import Response
 from paymux.models import Order
 from paymux.simulator import Fault, Simulator
@@ -117,7 +118,26 @@ def test_its_look_up_is_its_own(name: str, status: Status) -> None:
         Decimal(100),
         "ORANGE",
     )
-    assert (found.reference, found.ids["airtime"]) == ("5577006791947779410", ASKED)
+    assert found.reference == "5577006791947779410"
+    assert found.ids == {"code": "CP220804U0649K", "airtime": ASKED}
+
+
+def test_a_record_without_a_reference_has_no_mark() -> None:
+    """There is nothing by which it could be asked for."""
+    found = DRIVER.payment(Transaction(type="AIRTIME", status="PENDING"))
+    assert (found.kind, found.ids) == ("payout", {})
+
+
+def test_what_airtime_takes_is_said() -> None:
+    """Each error says what is accepted."""
+    summary = CamPay(access_token="the-token", live=True, dialect="summary")
+    for driver, changes, why in (
+        (DRIVER, {"extra": {"airtime": 7}}, "True or False, in a payout"),
+        (DRIVER, {"description": "June"}, "nothing, for airtime"),
+        (summary, {}, "current, which has airtime"),
+    ):
+        with pytest.raises(UsageError, match=why):
+            drive(driver.payout(Script(driver), order(**changes)))
 
 
 def test_a_refused_number_is_refused_for_certain() -> None:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from paymux.drivers.base import Facts
 from paymux.drivers.mpesa import Mpesa, codes
 from paymux.drivers.mpesa.b2b import B2B, TAX
+from paymux.drivers.mpesa.till_push import own_id as till_id
 from paymux.errors import OutcomeUnknown, Rejected, Unsupported, UsageError
 from paymux.http import Response
 from paymux.models import Payment, Reason, Status, merge
@@ -96,8 +97,10 @@ def test_a_request_has_the_pages_fields_in_its_order(
 def test_an_occasion_comes_last_where_the_page_has_it() -> None:
     """Pay bill and buy goods have it in their tables, in the page's spelling."""
     for changes in (PAYBILL, TILL):
-        _, script = paid_out(**changes, extra={"occasion": "June"})
-        assert list(body_of(script).items())[-1] == ("Occassion", "June")
+        _, script = paid_out(**changes, extra={"occasion": "x" * 100})
+        assert list(body_of(script).items())[-1] == ("Occassion", "x" * 100)
+    _, script = paid_out(**{**PAYBILL, "description": "x" * 100})
+    assert body_of(script)["Remarks"] == "x" * 100
 
 
 def test_a_till_and_a_top_up_need_no_account() -> None:
@@ -151,6 +154,7 @@ def test_money_between_own_accounts_stays_in_this_shortcode() -> None:
         ("extra", {**KRA, "extra": REQUESTER}),
         ("extra", {**TOP_UP, "extra": {**TOP_UP["extra"], "occasion": "June"}}),
         ("occasion", {**PAYBILL, "extra": {"occasion": ""}}),
+        ("occasion", {**PAYBILL, "extra": {"occasion": "x" * 101}}),
         ("requester", {**PAYBILL, "extra": {"requester": "till:123456"}}),
         ("requester", {**PAYBILL, "extra": {"requester": 7}}),
         ("extra", {"extra": REQUESTER}),  # B2C has no such field
@@ -162,6 +166,16 @@ def test_bad_input_is_named_and_never_sent(field: str, changes: dict[str, Any]) 
     with pytest.raises(UsageError) as caught:
         drive(DRIVER.payout(script, order(**changes)))
     assert (caught.value.name, script.requests) == (field, [])
+
+
+def test_what_is_accepted_is_said() -> None:
+    """The commands of a payee, and what a bill's reference is."""
+    with pytest.raises(UsageError, match="BusinessPayBill, BusinessPayToBulk, Business"):
+        paid_out(**{**PAYBILL, "extra": {"command_id": "x"}})
+    with pytest.raises(UsageError, match="account at the paybill"):
+        paid_out(**{**PAYBILL, "bill_reference": None})
+    with pytest.raises(UsageError, match="payout"):
+        drive(another(DRIVER, initiator_name="").payout(Script(DRIVER), order(**PAYBILL)))
 
 
 @pytest.mark.parametrize("field", ["initiator_name", "security_credential"])
@@ -223,7 +237,31 @@ def test_the_facts_differ_by_payee() -> None:
         assert DRIVER.facts_of(DRIVER.pending(order(**changes))) == none
     for party in ("254705912645", "pochi:254705912645"):
         assert DRIVER.facts_of(order(party=party)) == Mpesa.facts["payout"]
+    assert DRIVER.facts_of(held(payee=None)) == Mpesa.facts["payout"]
     assert DRIVER.facts_of(held("collect", payee="till:123456")) == Mpesa.facts["collect"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "ids"),
+    [
+        ("payout", {}, {"OriginatorConversationID": "600992_wage-7"}),
+        ("payout", {"party": "till:000000"}, {}),
+        ("collect", {"party": "254705912645"}, {}),
+        (
+            "collect",
+            {"party": "254705912645", "extra": {"account_reference": "A-7"}},
+            {"AccountReference": "A-7"},
+        ),
+        ("collect", {"party": "254705912645", "extra": {"account_reference": 7}}, {}),
+        ("collect", {"party": "till:000001"}, {"RequestRefID": till_id(DRIVER, "wage-7")}),
+        ("refund", {}, {}),
+    ],
+)
+def test_an_order_is_known_by_our_ids_before_any_answer(
+    kind: str, changes: dict[str, Any], ids: dict[str, str]
+) -> None:
+    """Those that its request has, and no other: what has none of ours is never asked for by one."""
+    assert DRIVER.pending(order(kind, **changes)).ids == ids
 
 
 def test_it_is_asked_for_by_the_assigned_id_at_its_own_shortcode() -> None:

@@ -111,6 +111,28 @@ def test_a_prompt_has_the_pages_fields_in_its_order() -> None:
     assert payment.prompt == "USSD Initiated Successfully"
 
 
+@pytest.mark.parametrize(
+    ("why", "driver", "changes"),
+    [
+        ("business_name: missing.*the prompt shows it", DRIVER, {}),
+        ("till: .*only a paybill", another(SHOP, till="600100"), {}),
+        ("webhook_url: missing.*M-Pesa tells the outcome", SHOP, {"webhook_url": None}),
+    ],
+)
+def test_what_a_prompt_needs_is_said(why: str, driver: Mpesa, changes: dict[str, Any]) -> None:
+    """Each error says what it is for, and nothing is sent."""
+    script = Script(driver)
+    with pytest.raises(UsageError, match=why):
+        drive(driver.collect(script, order(**changes)))
+    assert not script.requests
+
+
+def test_a_prompt_shows_twelve_characters_of_the_reference() -> None:
+    """As a push does; a name may have a hundred."""
+    _, script = pushed(driver=another(SHOP, business_name="x" * 100), reference="bill-7-of-may-26")
+    assert body_of(script)["paymentRef"] == "bill-7-of-ma"
+
+
 def test_our_id_differs_by_shortcode_and_reference() -> None:
     """It is the same for one reference, and a UUID, as in the page's sample."""
     ids = {own_id(SHOP, "bill-7"), own_id(SHOP, "bill-8")}
@@ -121,9 +143,7 @@ def test_our_id_differs_by_shortcode_and_reference() -> None:
 @pytest.mark.parametrize(
     ("field", "driver", "changes"),
     [
-        ("business_name", DRIVER, {}),
-        ("till", another(SHOP, till="600100"), {}),
-        ("webhook_url", SHOP, {"webhook_url": None}),
+        ("business_name", another(SHOP, business_name="x" * 101), {}),
         ("extra", SHOP, {"extra": {"occasion": "June"}}),
         ("account_reference", SHOP, {"extra": {"account_reference": "x" * 13}}),
     ],
@@ -146,6 +166,7 @@ def test_bad_input_is_named_and_never_sent(
         reply(200, {"code": "4201", "status": "USSD Network Error"}),
         reply(200, {"code": "4203", "status": "USSD Exception Error"}),
         reply(200, {}),
+        reply(200, b"<html>"),
         reply(500, {"code": "0"}),
     ],
 )
@@ -172,9 +193,19 @@ def test_a_success_only_names_what_to_ask_by() -> None:
     """It is not signed: the payment stays open, with the receipt's name among its ids."""
     found = heard(PAID)
     assert (found.status, found.receipt, found.provider_status) == (Status.PENDING, None, None)
+    assert found.message is None
     assert found.ids == {"RequestRefID": OURS, **NAMED}
     assert (SHOP.asks(KNOWN), SHOP.asks(found)) == (None, "find")
     assert another(SHOP, initiator_name="").asks(found) is None
+
+
+def test_what_a_callback_proves_is_of_its_order() -> None:
+    """Its kind and our reference are those of the order."""
+    event = SHOP.webhook(incoming(CANCELLED))
+    path = {"path_reference": "bill-7", "path_use": "collect"}
+    proved = SHOP.proof(replace(event, **path), KNOWN)
+    assert proved is not None
+    assert (proved.kind, proved.reference) == ("collect", "bill-7")
 
 
 def test_an_account_without_the_role_believes_it() -> None:
@@ -302,6 +333,8 @@ def test_the_status_of_the_receipt_ends_it() -> None:
         "RDQ01NFT1Q",
     )
     assert (found.provider_reference, found.payer, found.kind) == (OURS, "till:000001", "collect")
+    assert found.ids == {"RequestRefID": OURS}
+    assert asked(DebitPartyName="254712345678 - Operator").payer is None
     assert asked(TransactionStatus="Declined").status is Status.FAILED
 
 
@@ -314,8 +347,10 @@ def test_a_receipt_that_nothing_ties_to_the_callback_ends_nothing(word: str) -> 
         {"CreditPartyName": "600993 - Other"},
         {"ReceiptNo": "RDQ01NFT1R"},
     ):
-        with pytest.raises(Mismatch):
+        with pytest.raises(Mismatch) as caught:
             asked(TransactionStatus=word, **changes)
+        if "ConversationID" in changes:
+            assert caught.value.fields == ("provider_reference",)
 
 
 def test_a_callback_without_a_conversation_ends_nothing() -> None:
@@ -328,12 +363,24 @@ def test_a_callback_without_a_conversation_ends_nothing() -> None:
 
 def test_the_pages_callbacks_are_read() -> None:
     """Their fields and words are those of the samples."""
+    asked = "404e1aec-19e0-4ce3-973d-bd92e94c8021"
     paid = SHOP.webhook(incoming(sample("mpesa", "till_push_paid"))).claims
-    assert (paid.status, paid.amount, paid.provider_reference) == (
-        Status.SUCCEEDED,
-        Decimal("71.0"),
-        "404e1aec-19e0-4ce3-973d-bd92e94c8021",
+    assert paid == Payment(
+        account="kenya",
+        provider="mpesa",
+        live=False,
+        provider_reference=asked,
+        ids={"RequestRefID": asked, **NAMED},
+        status=Status.SUCCEEDED,
+        amount=Decimal("71.0"),
+        currency="KES",
+        provider_status="0",
+        message="The service request is processed successfully.",
     )
+    bare = {"requestId": asked, "resultCode": "0", "transactionId": "RDQ01NFT1Q"}
+    claimed = SHOP.webhook(incoming({**bare, "conversationID": "A" * 65})).claims
+    assert (claimed.amount, claimed.currency, claimed.status) == (None, None, Status.SUCCEEDED)
+    assert claimed.ids["conversationID"] == "A" * 64
     gone = SHOP.webhook(incoming(sample("mpesa", "till_push_cancelled"))).claims
     assert (gone.status, gone.reason, gone.provider_status) == (
         Status.CANCELLED,

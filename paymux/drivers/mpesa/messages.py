@@ -30,7 +30,8 @@ def webhook(driver: "Mpesa", incoming: WebhookRequest) -> Event:
         claims = c2b.claims(driver, message, message.TransID)
         return driver.event(claims, ping=message.asks())
     if message.request_id and message.result_code:
-        return driver.event(till_push.claims(driver, driver.message(till_push.Callback, incoming)))
+        callback = driver.message(till_push.Callback, incoming)
+        return driver.event(till_push.claims(driver, callback, message.request_id))
     if message.CommandID and message.OriginatorConversationID:
         return driver.event(results.waited(driver, message.OriginatorConversationID))
     raise Unreadable("neither a callback of a push, nor a C2B message, nor a result")

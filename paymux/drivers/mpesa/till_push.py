@@ -32,7 +32,7 @@ TILL_PUSH = "/v1/ussdpush/get-msisdn"
 TILL_PAYER = "till:"
 RECEIPT, CONVERSATION = "transactionId", "conversationID"  # of the callback, in a payment's ids
 # The page's table of errors: 4201 and 4203 are errors of the network, and so they prove nothing.
-_REFUSED: Mapping[str, str] = {
+_REFUSED: Mapping[str | None, str] = {
     "4102": "the merchant's KYC is not complete",
     "4104": "no nominated number is set for the till in the M-Pesa portal",
 }
@@ -41,7 +41,7 @@ _SPEAKS: Mapping[str, StatusWords] = {
         {
             "0": Status.SUCCEEDED,
             "4001": (Status.CANCELLED, Reason.CANCELLED),
-            **dict.fromkeys(_REFUSED, (Status.FAILED, Reason.OTHER)),
+            **dict.fromkeys(("4102", "4104"), (Status.FAILED, Reason.OTHER)),
         }
     ),
     # On the page it is Success or Failed, and complements the code.
@@ -71,7 +71,6 @@ class Callback(
     rename={
         "code": "resultCode",
         "words": "resultDesc",
-        "request": "requestId",
         "conversation": CONVERSATION,
         "receipt": RECEIPT,
     },
@@ -81,7 +80,6 @@ class Callback(
     code: Text = None
     words: Text = None
     amount: Scalar = None  # text, as 71.0
-    request: Text = None
     conversation: Text = None
     receipt: Text = None
     status: Text = None
@@ -131,11 +129,11 @@ async def collect(driver: "Mpesa", send: Send, order: Order) -> Payment:
 def refusal(reply: Response) -> Rejected | None:
     """Return the refusal in an answer, if its code is one of the page's two that end it."""
     said = reply.read(Started) or Started()
-    words = _REFUSED.get(said.code or "")
+    words = _REFUSED.get(said.code)
     return Rejected(words, code=said.code) if words else None
 
 
-def claims(driver: "Mpesa", said: Callback) -> Payment:
+def claims(driver: "Mpesa", said: Callback, request: str) -> Payment:
     """Return what a callback claims; its receipt is a name to ask by, until it is proved."""
     spoken = {
         "resultCode": said.code,
@@ -144,7 +142,7 @@ def claims(driver: "Mpesa", said: Callback) -> Payment:
     }
     status = agreed_status(driver.name, _SPEAKS, spoken, driver.secrets)
     paid = status is Status.SUCCEEDED
-    ids = {"RequestRefID": said.request or ""}
+    ids = {"RequestRefID": request}
     if paid and said.receipt and is_receipt(said.receipt):
         ids[RECEIPT] = said.receipt
         if said.conversation:
@@ -153,7 +151,7 @@ def claims(driver: "Mpesa", said: Callback) -> Payment:
         account=driver.account,
         provider=driver.name,
         live=driver.live,
-        provider_reference=said.request,
+        provider_reference=request,
         ids=ids,
         status=status,
         amount=amount(said.amount),
@@ -172,8 +170,8 @@ def proof(driver: "Mpesa", event: Event, known: Payment) -> Payment | None:
     """
     said = event.claims
     own = (event.path_reference, event.path_use) == (known.reference, "collect")
-    ours = known.provider_reference or known.ids.get("RequestRefID")
-    if not own or said.provider_reference != ours or None in (ours, said.amount):
+    ours = known.ids.get("RequestRefID")
+    if not own or said.provider_reference != ours or said.amount is None:
         return known
     told = msgspec.structs.replace(said, kind="collect", reference=known.reference)
     if said.status is not Status.SUCCEEDED:
