@@ -194,6 +194,37 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
         ),
         ("credentials", "payout_campaigns"),
     ),
+    **dict.fromkeys(
+        (
+            "drivers/wave/refusals.refusal",
+            "drivers/wave/payouts.request",
+            "drivers/wave/payouts.read",
+            "drivers/wave/answers.same",
+            "drivers/wave/answers._says_most",
+            "drivers/wave/answers.Sessions.one",
+            "drivers/wave/answers.Payouts.one",
+            "drivers/wave/answers.Session.answers_order",
+            "drivers/wave/answers.Payout.answers_order",
+            "drivers/wave/signature.proof_of",
+            "drivers/wave/signature._check",
+        ),
+        ("drivers/wave",),
+    ),
+    **dict.fromkeys(
+        (
+            "drivers/wave/refunds.refund",
+            "drivers/wave/refunds.sent",
+            "drivers/wave/refunds.again",
+            "drivers/wave/refunds.is_unanswered",
+            "drivers/wave/refunds.is_reversal",
+            "drivers/wave/refunds.reversal",
+        ),
+        ("drivers/wave", "refund_repeats"),
+    ),
+    **dict.fromkeys(
+        ("core/repeating.repeating", "core/repeating.repeat", "core/recovery.examine"),
+        ("refund_repeats", "recovery"),
+    ),
 }
 # In the names of the tests of mutants: they read the source, so that every mutant fails them.
 CAMPAIGN = "campaign"

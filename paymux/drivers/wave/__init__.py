@@ -11,12 +11,8 @@ from typing import Any, ClassVar
 import msgspec
 
 from ...errors import (
-    AuthenticationFailed,
     BadWebhook,
-    NotFound,
     ProviderError,
-    RateLimited,
-    Rejected,
     UsageError,
 )
 from ...http import Request, Response, Send, WebhookRequest, get, post
@@ -26,31 +22,27 @@ from ...values.money import exact
 from ...values.parsing import Empty, Unreadable, amount, parse_time
 from ...values.status_words import StatusWords
 from ...values.validation import checked_text
-from ..base import Driver, Duplicate, Facts, Option, Pace, reveal
+from ..base import Driver, Facts, Option, Pace, reveal
 from . import events, history, payouts, refunds
 from .answers import (
     ATTEMPT,
     CHECKOUT,
-    KEY_REFUSALS,
     PAYMENT,
     PAYOUT,
     PAYOUT_ERROR,
-    REFUSALS,
     Payout,
     Payouts,
     Recipient,
-    Refusal,
     Session,
     Sessions,
     Wallet,
 )
+from .refusals import refusal
 from .sessions import session_request
 from .signature import proof_of, request_headers
 
 _SESSION = get("/v1/checkout/sessions/{id}", Session, matches=Session.answers)
 _PAYOUT = get("/v1/payout/{id}", Payout, matches=Payout.answers)
-# Whatever a refused look-up says, it says nothing of the payment.
-_LOOK_UPS: Mapping[int, type[ProviderError]] = {400: Rejected, 404: NotFound, 409: Rejected}
 
 
 class Wave(Driver, frozen=True, kw_only=True):
@@ -134,28 +126,8 @@ class Wave(Driver, frozen=True, kw_only=True):
         )
 
     def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
-        """Return the error of a listed code; for money, an unlisted one proves nothing.
-
-        A payout that may exist is not refused by 429: "mark it as pending rather than failed".
-        """
-        said = reply.read(Refusal)
-        code = None if said is None or said.id else said.word
-        if said is None or code is None or reply.status >= 500:
-            return super().judge(request, reply)
-        message = said.said
-        if KEY_REFUSALS.get(code) == reply.status:
-            return AuthenticationFailed(message, code=code)
-        if not request.money:
-            kind = _LOOK_UPS.get(reply.status)
-            return kind(message, code=code) if kind else super().judge(request, reply)
-        if code == "too-many-requests" and reply.status == 429:
-            return None if request.repeatable else RateLimited(message, code=code)
-        if code == "idempotency-mismatch":
-            # The key had another body, and that may have paid.
-            return Duplicate(message, code=code)
-        if code in REFUSALS and reply.status not in (408, 429):
-            return Rejected(message, code=code, reason=REFUSALS[code])
-        return None
+        """Return the error of a listed code; for money, an unlisted one proves nothing."""
+        return refusal(request, reply) or super().judge(request, reply)
 
     async def collect(self, send: Send, order: Order) -> Payment:
         """Open a session; no payer is charged before paying in the app."""
