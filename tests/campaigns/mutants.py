@@ -256,6 +256,10 @@ EQUIVALENT: Mapping[str, str] = {
         " => if b2b.is_business(payee):"
     ): "The facts of a collect are the same.",
     "drivers/mpesa/results.proof: return None => return": "Both return None.",
+    **{
+        f"drivers/wave/refusals.refusal: return None => {left}": "Both return None."
+        for left in ("return", "return #2", "pass #2")
+    },
     "drivers/mpesa/errors.duplicate: return None => return": "Both return None.",
     "drivers/mpesa/errors.duplicate: return None => pass": "Both return None.",
     (

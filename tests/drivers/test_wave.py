@@ -264,6 +264,48 @@ def test_a_payout_is_asked_for_as_on_the_page_with_a_key_of_its_reference() -> N
     assert other.requests[0].headers["Idempotency-Key"] != key
 
 
+def test_every_field_of_a_payout_has_its_place() -> None:
+    """What is told to the receiver, who they are, and for an aggregator, whose payout it is."""
+    script = Script(WAVE, said(payout()))
+    extra = {"national_id": "1" * 255, "aggregated_merchant_id": "am-7lks22ap113t4"}
+    drive(WAVE.payout(script, order("payout", description="x" * 40, extra=extra)))
+    assert body_of(script) == {
+        "currency": "XOF",
+        "receive_amount": "500",
+        "mobile": "+221771234567",
+        "national_id": "1" * 255,
+        "payment_reason": "x" * 40,
+        "client_reference": "CMD-2024-001",
+        "aggregated_merchant_id": "am-7lks22ap113t4",
+    }
+
+
+def test_a_payout_is_read_whole() -> None:
+    """Every field of the page's two samples, and of one that lacks what may be left out."""
+    found = drive(WAVE.verify(Script(WAVE, reply("wave", "payout_get.200")), WAGE))
+    assert found == Payment(
+        account="wave",
+        provider="wave",
+        kind="payout",
+        live=True,
+        reference="FAH.4827.1734",
+        provider_reference="pt-185sewgm8100t",
+        status=Status.SUCCEEDED,
+        amount=Decimal(15000),
+        currency="XOF",
+        payee="221555110233",
+        operator="WAVE",
+        fee=Decimal(150),
+        provider_status="succeeded",
+        created_at=datetime(2022, 6, 21, 9, 56, 29, tzinfo=UTC),
+    )
+    failed = drive(WAVE.verify(Script(WAVE, reply("wave", "payout_failed.200")), WAGE))
+    assert (failed.reason, failed.provider_status) == (Reason.LIMIT, "failed")
+    assert failed.message == "The recipient has reached their monthly limit."
+    bare = drive(WAVE.verify(Script(WAVE, said({"id": "pt-1", "status": "processing"})), WAGE))
+    assert (bare.payee, bare.message, bare.fee, bare.amount) == (None, None, None, None)
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "reason"),
     [
@@ -410,6 +452,8 @@ def test_each_listed_code_refuses_money_for_certain(code: str, name: str) -> Non
         (reply("wave", "broken.500"), None),
         (reply("wave", "throttled.429"), None),
         (said({"code": "a-new-one"}, 400), None),
+        (said({"code": "a-new-one"}, 429), None),
+        (said({"code": "too-many-requests"}, 400), None),
         (said({"code": "internal-server-error"}, 400), None),
         (said({"code": "service-unavailable"}, 422), None),
         (said({"code": "no-matching-api-key"}, 403), None),
@@ -423,15 +467,31 @@ def test_what_a_refusal_of_a_payout_means(
     answer: Response, kind: type[ProviderError] | None
 ) -> None:
     """A key that had another body may have paid; 429, 5xx and unlisted codes prove nothing."""
-    found = judged(answer, repeatable=True)
-    assert found is None if kind is None else type(found) is kind
+    for repeatable in (True, False):
+        found = judged(answer, repeatable=repeatable)
+        if kind is None:
+            throttled = not repeatable and answer == reply("wave", "throttled.429")
+            assert type(found) is (RateLimited if throttled else type(None))
+        else:
+            assert type(found) is kind
+            assert found.code == json.loads(answer.body).get("code", found.code) is not None
+            assert found.message
 
 
 def test_a_throttled_session_waits_and_a_look_up_says_what_it_is() -> None:
     """429 in Wave's words refuses a session before it is made; a look-up has the usual errors."""
-    assert isinstance(judged(reply("wave", "throttled.429")), RateLimited)
+    throttled = judged(reply("wave", "throttled.429"))
+    assert isinstance(throttled, RateLimited)
+    assert (throttled.code, throttled.message) == ("too-many-requests", "Too many requests")
     assert isinstance(judged(reply("wave", "throttled.429"), money=False), RateLimited)
-    assert isinstance(judged(reply("wave", "session_unknown.404"), money=False), NotFound)
+    unknown = judged(reply("wave", "session_unknown.404"), money=False)
+    assert isinstance(unknown, NotFound)
+    assert (unknown.code, unknown.message) == (
+        "checkout-session-not-found",
+        "Checkout session not found",
+    )
+    assert isinstance(judged(said({"code": "not-found"}, 499), money=True), Rejected)
+    assert judged(said({"code": "not-found"}, 500), money=True) is None
     assert isinstance(judged(said({"code": "closed"}, 409), money=False), Rejected)
     assert judged(said({"code": "x"}, 500), money=False) is None
     for code, status in KEY_REFUSALS.items():

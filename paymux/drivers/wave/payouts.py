@@ -55,7 +55,8 @@ def read(driver: "Wave", said: Payout) -> Payment:
     failed = said.payout_error
     words = {
         "payout.status": said.status,
-        "payout_error": (failed.error_code or "none") if failed else None,
+        # An error without a code is unlisted, too.
+        "payout_error": str(failed.error_code) if failed else None,
     }
     status, reason = driver.outcome(words)
     found = Payment(

@@ -18,11 +18,10 @@ def refusal(request: Request[Any], reply: Response) -> ProviderError | None:
 
     A payout that may exist is not refused by 429: "mark it as pending rather than failed".
     """
-    said = reply.read(Refusal)
-    code = None if said is None or said.id else said.word
-    if said is None or code is None or reply.status >= 500:
+    told = reply.read(Refusal) or Refusal()
+    code, message = None if told.id else told.word, told.said
+    if code is None or reply.status >= 500:
         return None
-    message = said.said
     if KEY_REFUSALS.get(code) == reply.status:
         return AuthenticationFailed(message, code=code)
     if not request.money:
