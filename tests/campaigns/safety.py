@@ -212,6 +212,8 @@ PROFILES: Mapping[str, Profile] = {
 FOUND = frozenset(
     {"cinetpay", "cinetpay_transfer", "cinetpay_v1", "intram_merchant", "mtn_momo", "wave"}
 )
+# Those whose requests are sent again within their verb, with the same bytes.
+RESENDING = frozenset({"intram_merchant", "mtn_momo", "pawapay", "wave"})
 REPEATED = "wave refund"
 # The decisions of 20 payers.
 _HABITS = (
@@ -793,6 +795,7 @@ class Branch(Shop):
 
     def open(self) -> None:
         """Start the process."""
+        self._left: set[tuple[str, bytes | None]] = set()  # requests of this life
         self._lives += 1
         self.process = Process()
         chance = random.Random(f"{self._seed} disk {self._lives}")
@@ -823,9 +826,16 @@ class Branch(Shop):
         name = in_path(outgoing.url) or named(body_of(outgoing.body))
         reference = self._city.ours.get(name, name)
         state = dict(self._place.rows("SELECT reference, state FROM payments")).get(reference)
-        repeats = self.book.orders[reference].profile == REPEATED
-        if state != "sending" and not (repeats and state == "unknown"):
+        # A message may tell of the first request while its verb repeats it.
+        again = (outgoing.url, outgoing.body) in self._left and self._repeats(reference)
+        self._left.add((outgoing.url, outgoing.body))
+        repeated = state == "unknown" and self.book.orders[reference].profile == REPEATED
+        if state != "sending" and not (again and state == "accepted") and not repeated:
             self.book.lie("I4", reference, f"money is about to leave, and the journal has {state}")
+
+    def _repeats(self, reference: str) -> bool:
+        """Return whether the provider of an order lets a verb repeat its request."""
+        return self.book.orders[reference].what.account in RESENDING
 
     async def _trade(self) -> None:
         if self._proved:
