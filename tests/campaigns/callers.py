@@ -277,6 +277,7 @@ _ORDERS: Mapping[str, Mapping[str, Any]] = {
     "intram": {"currency": "XOF", "description": "x"},
     "mpesa": {"currency": "KES", "payer": "254708374149"},
     "mpesa_gateway": {"currency": "KES", "payer": "254708374149"},
+    "mtn_momo": {"currency": "UGX", "payer": "256772123456"},
     "paydunya": {"currency": "XOF", "description": "x"},
     "wave": {"currency": "XOF"},
 }
@@ -286,6 +287,7 @@ _PLAIN: Mapping[str, Any] = {
     "amount": 500,
     "available": Decimal(5),
     "body": {"a": 1},
+    "callback_host": "shop.example",
     "callback_url": "https://shop.example/pulled",
     "code": "C2B00011",
     "config": {"accounts": {"campay": {"username": "x", "password": "x"}}},

@@ -35,7 +35,7 @@ from ...values.parsing import Unreadable, amount
 from ...values.status_words import StatusWords
 from ..base import Duplicate, Facts, Option, Token
 from . import people, sandbox
-from .account import Account
+from .account import Account, checked_login, credentials, own_id
 from .answers import (
     PAYOUT_REASON,
     REASON,
@@ -89,7 +89,7 @@ class MtnMomo(Account, frozen=True, kw_only=True):
         """Log in to a product on a platform; it may take 20 seconds on the platform of 2026."""
         if not name:
             return None  # making an API user needs no token
-        key, user, api_key = self.credentials(name)
+        key, user, api_key = credentials(self, name)
         pair = base64.b64encode(f"{user}:{api_key}".encode()).decode()
         headers = {"Ocp-Apim-Subscription-Key": key, "Authorization": f"Basic {pair}"}
         platform, product = login_parts(name)
@@ -104,7 +104,7 @@ class MtnMomo(Account, frozen=True, kw_only=True):
         """Sign with the token and the subscription key of the request's product."""
         if not request.login:
             return request
-        key, _, _ = self.credentials(request.login)
+        key, _, _ = credentials(self, request.login)
         headers = {
             "Authorization": f"Bearer {token}",
             "X-Target-Environment": self.target,
@@ -174,7 +174,7 @@ class MtnMomo(Account, frozen=True, kw_only=True):
             "/{product}/v1_0/account/balance",
             Wallet,
             at={"product": named},
-            login=self.checked_login(self.current, named),
+            login=checked_login(self, self.current, named),
         )
         wallet = await send(request)
         total = amount(wallet.available_balance)
@@ -212,7 +212,7 @@ class MtnMomo(Account, frozen=True, kw_only=True):
         if said.payee is not None:  # of a payout or a refund: only its path tells which
             return self.event(self.payment(said, named, "payout"))
         if named is None and said.external_id:
-            named = self.own_id("collect", said.external_id)
+            named = own_id(self, "collect", said.external_id)
         return self.event(self.payment(said, named))
 
     def payment(

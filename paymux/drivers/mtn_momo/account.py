@@ -132,35 +132,40 @@ class Account(Driver, frozen=True, kw_only=True):
         field = "payee" if kind == "payout" else "payer"
         return phone_digits(f"+{found}", {land.country}, field=field)
 
-    def own_id(self, kind: Kind, reference: str) -> str:
-        """Return the X-Reference-Id of an order; without an `id_key`, a sandbox's own."""
-        key = reveal(self.id_key) or self.collection_user or self.disbursement_user
-        return derived_uuid(key, kind, reference)
 
-    def platform_of(self, payment: Payment) -> str:
-        """Return the platform that processed a payment."""
-        return payment.ids.get("platform", self.current)
+def own_id(driver: Account, kind: Kind, reference: str) -> str:
+    """Return the X-Reference-Id of an order; without an `id_key`, a sandbox's own."""
+    key = reveal(driver.id_key) or driver.collection_user or driver.disbursement_user
+    return derived_uuid(key, kind, reference)
 
-    def platforms(self, product: Product) -> Iterable[str]:
-        """Return the platforms that can be asked, the current one first."""
-        others = [name for name in PLATFORMS if name != self.current]
-        return [self.current, *(others if getattr(self, f"other_{product}_user") else ())]
 
-    def credentials(self, login: str) -> tuple[str, str, str]:
-        """Return the subscription key, the API user and the API key of a login."""
-        platform, product = login_parts(login)
-        prefix = "" if platform == self.current else "other_"
-        key, user, api_key = (f"{prefix}{product}_{part}" for part in _PARTS)
-        return reveal(getattr(self, key)), getattr(self, user), reveal(getattr(self, api_key))
+def platform_of(driver: Account, payment: Payment) -> str:
+    """Return the platform that processed a payment."""
+    return payment.ids.get("platform", driver.current)
 
-    def checked_login(self, platform: str, product: Product) -> str:
-        """Return the name of a login; UsageError: the account lacks its credentials."""
-        if platform not in PLATFORMS:
-            raise UsageError.field("platform", platform, ", ".join(PLATFORMS))
-        name = login_name(platform, product)
-        for part, value in zip(_PARTS, self.credentials(name), strict=True):
-            if not value:
-                prefix = "" if platform == self.current else "other_"
-                why = f"it is of the {product} product on the platform {platform!r}"
-                raise UsageError.missing(f"{prefix}{product}_{part}", why)
-        return name
+
+def platforms(driver: Account, product: Product) -> Iterable[str]:
+    """Return the platforms that can be asked, the current one first."""
+    others = [name for name in PLATFORMS if name != driver.current]
+    return [driver.current, *(others if getattr(driver, f"other_{product}_user") else ())]
+
+
+def credentials(driver: Account, login: str) -> tuple[str, str, str]:
+    """Return the subscription key, the API user and the API key of a login."""
+    platform, product = login_parts(login)
+    prefix = "" if platform == driver.current else "other_"
+    key, user, api_key = (f"{prefix}{product}_{part}" for part in _PARTS)
+    return reveal(getattr(driver, key)), getattr(driver, user), reveal(getattr(driver, api_key))
+
+
+def checked_login(driver: Account, platform: str, product: Product) -> str:
+    """Return the name of a login; UsageError: the account lacks its credentials."""
+    if platform not in PLATFORMS:
+        raise UsageError.field("platform", platform, ", ".join(PLATFORMS))
+    name = login_name(platform, product)
+    for part, value in zip(_PARTS, credentials(driver, name), strict=True):
+        if not value:
+            prefix = "" if platform == driver.current else "other_"
+            why = f"it is of the {product} product on the platform {platform!r}"
+            raise UsageError.missing(f"{prefix}{product}_{part}", why)
+    return name

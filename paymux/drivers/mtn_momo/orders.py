@@ -20,6 +20,7 @@ from ...errors import NotFound, UsageError
 from ...http import Request, Send, get, post
 from ...models import Kind, Order, Payment
 from ...values.parsing import Empty
+from .account import checked_login, own_id, platform_of, platforms
 from .answers import Transaction
 from .places import Product
 
@@ -68,11 +69,11 @@ async def move(
     note = _note(order.description or order.reference)
     more: dict[str, Any] = {}
     if refunded is not None:
-        platform, more = driver.platform_of(refunded), {"referenceIdToRefund": _own_id(refunded)}
+        platform, more = platform_of(driver, refunded), {"referenceIdToRefund": _id_of(refunded)}
     elif order.party:
         more = {APIS[api].party: {"partyIdType": "MSISDN", "partyId": order.party}}
-    name = driver.checked_login(platform, APIS[api].product)
-    ours = driver.own_id(order.kind, order.reference)
+    name = checked_login(driver, platform, APIS[api].product)
+    ours = own_id(driver, order.kind, order.reference)
     body = {
         "amount": f"{order.amount:f}",
         "currency": order.currency,
@@ -97,13 +98,13 @@ async def look(driver: "MtnMomo", send: Send, payment: Payment) -> Payment:
     "Not found" on another platform or API says nothing, and so it is never final.
     """
     kind: Kind = payment.kind or "collect"
-    asked = payment.provider_reference or driver.own_id(kind, payment.reference or "")
+    asked = payment.provider_reference or own_id(driver, kind, payment.reference or "")
     if not _ID.fullmatch(asked):
         accepted = "the UUID by which the request was made"
         raise UsageError.field("provider_reference", payment.provider_reference, accepted)
     held = payment.ids.get("platform"), payment.ids.get("api")
     unknown: NotFound | None = None
-    for platform in [held[0]] if held[0] else driver.platforms(APIS[OF_KIND[kind][0]].product):
+    for platform in [held[0]] if held[0] else platforms(driver, APIS[OF_KIND[kind][0]].product):
         for api in [held[1]] if held[1] in APIS else OF_KIND[kind]:
             try:
                 said = await send(_look_up(driver, asked, platform, api))
@@ -117,11 +118,11 @@ async def look(driver: "MtnMomo", send: Send, payment: Payment) -> Payment:
 
 
 def _look_up(driver: "MtnMomo", asked: str, platform: str, api: str) -> Request[Transaction]:
-    name = driver.checked_login(platform, APIS[api].product)
+    name = checked_login(driver, platform, APIS[api].product)
     return msgspec.structs.replace(_LOOK[api].with_ids({"id": asked}), login=name)
 
 
-def _own_id(paid: Payment) -> str:
+def _id_of(paid: Payment) -> str:
     """Return the id of the collect that a refund is of."""
     found = paid.provider_reference or ""
     if not _ID.fullmatch(found):

@@ -7,6 +7,7 @@ import msgspec
 from ...errors import UsageError
 from ...http import Send, get
 from ...primitives import coerce
+from .account import checked_login
 from .answers import Holder
 from .places import Product
 
@@ -36,7 +37,7 @@ def _about(driver: "MtnMomo", request: Any, phone: str, product: str) -> Any:
     named = checked_product(driver, product)
     number = driver.party("payout", phone, driver.currency)
     request = request.with_ids({"product": named, "number": number})
-    return msgspec.structs.replace(request, login=driver.checked_login(driver.current, named))
+    return msgspec.structs.replace(request, login=checked_login(driver, driver.current, named))
 
 
 def checked_product(driver: "MtnMomo", given: object) -> Product:
