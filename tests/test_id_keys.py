@@ -54,8 +54,16 @@ def test_a_missing_or_short_key_is_refused_and_not_shown(key: str, live: bool) -
     with pytest.raises(UsageError) as caught:
         Derived(id_key=key, live=live)
     assert caught.value.name == "id_key"
+    assert caught.value.value == ("***" if key else "")
     assert "16" in caught.value.accepted
     assert "short" not in str(caught.value)
+
+
+def test_sixteen_characters_are_enough() -> None:
+    """One less is refused."""
+    assert Derived(id_key="x" * 16, live=True).id_fingerprint()
+    with pytest.raises(UsageError):
+        Derived(id_key="x" * 15, live=True)
 
 
 def test_a_sandbox_needs_none_and_repr_shows_none() -> None:

@@ -35,12 +35,10 @@ def fingerprint(id_key: str) -> str:
 
 def refusal(id_key: str, *, live: bool) -> UsageError | None:
     """Return why this can be no account's `id_key`, or None."""
-    if len(id_key) >= MIN_CHARS or not (live or id_key):
-        return None
     accepted = (
         f"a text of at least {MIN_CHARS} characters, another one for each account and never "
         "changed: the ids of all its orders are derived from it"
     )
-    if id_key:
-        return UsageError.hidden("id_key", accepted)
-    return UsageError.missing("id_key", f"accepted: {accepted}")
+    if not id_key:
+        return UsageError.missing("id_key", f"accepted: {accepted}") if live else None
+    return UsageError.hidden("id_key", accepted) if len(id_key) < MIN_CHARS else None

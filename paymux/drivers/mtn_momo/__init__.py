@@ -27,27 +27,27 @@ import base64
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from ...errors import AuthenticationFailed, ProviderError, Rejected, UsageError
+from ...errors import ProviderError, UsageError
 from ...http import Request, Response, Send, WebhookRequest, get, post
 from ...models import Balance, Event, Kind, Order, Payment
 from ...primitives.redaction import Secret
 from ...values.parsing import Unreadable, amount
 from ...values.status_words import StatusWords
-from ..base import Duplicate, Facts, Option, Token
+from ..base import Facts, Option, Token
 from . import people, sandbox
 from .account import Account, checked_login, credentials, own_id
 from .answers import (
     PAYOUT_REASON,
     REASON,
-    REFUSALS,
     STATUS,
     Login,
     Transaction,
     Wallet,
-    is_gateways,
 )
+from .errors import refusal
 from .orders import OF_KIND, look, move
 from .places import login_parts
+from .reading import read
 
 # A second request with the same X-Reference-Id is 409; it is also what a payment is asked by. Not
 # found "implies" that a request was not made (3fbhs), but so answers the wrong product, country or
@@ -115,28 +115,13 @@ class MtnMomo(Account, frozen=True, kw_only=True):
     def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
         """Return an error for a listed code, a refused credential and the gateway's own refusals.
 
-        An error's HTTP status proves nothing: what is wrong in a request, such as its currency, is
-        told with 500, and a firewall's page comes with 200.
+        A firewall's page comes with 200: money is accepted by 202 alone.
         """
-        if reply.status < 400:
-            if request.money and reply.status != 202:
-                raise Unreadable("the answer is no 202")
-            return None
-        said = reply.read(dict[str, Any]) or {}
-        if request.path.endswith("/token/"):
-            return _refused_login(said, reply.status) or super().judge(request, reply)
-        if is_gateways(said, reply.status):
-            kind = {401: AuthenticationFailed, 403: Rejected}.get(reply.status)
-            return kind(str(said["message"])) if kind else super().judge(request, reply)
-        code, message = str(said.get("code") or ""), str(said.get("message") or "")
-        if request.money and code == "RESOURCE_ALREADY_EXIST" and reply.status == 409:
-            return Duplicate(message, code=code)
-        if code in REFUSALS and said.keys() <= {"code", "message"}:
-            return Rejected(message, code=code, reason=REFUSALS[code])
-        error = super().judge(request, reply)
-        if error is not None:
-            error.code, error.message = code or error.code, message or error.message
-        return error
+        if reply.status >= 400:
+            return refusal(request, reply) or super().judge(request, reply)
+        if request.money and reply.status != 202:
+            raise Unreadable("the answer is no 202")
+        return None
 
     async def collect(self, send: Send, order: Order) -> Payment:
         """Ask a payer to approve on the phone, which is possible for about five minutes."""
@@ -219,40 +204,4 @@ class MtnMomo(Account, frozen=True, kw_only=True):
         self, said: Transaction, asked: str | None = None, kind: Kind = "collect"
     ) -> Payment:
         """Read a transaction in an answer or a message."""
-        cause = said.cause
-        words = {"status": said.status, _REASON_OF[kind]: cause.code}
-        status, reason = self.outcome(words)
-        found = Payment(
-            account=self.account,
-            provider=self.name,
-            kind=kind,
-            live=self.live,
-            reference=said.external_id,
-            provider_reference=asked,
-            status=status,
-            amount=amount(said.amount),
-            currency=said.currency,
-            payer=said.payer.number if said.payer and kind == "collect" else None,
-            payee=said.payee.number if said.payee and kind == "payout" else None,
-            receipt=said.financial_transaction_id,
-            provider_status="/".join(filter(None, (said.status, cause.code))) or None,
-            reason=reason,
-            message=cause.message,
-        )
-        return self.proved(found, "transaction")
-
-
-_REASON_OF: Mapping[Kind, str] = {
-    "collect": "reason",
-    "payout": "payout reason",
-    "refund": "payout reason",
-}
-
-
-def _refused_login(said: Mapping[str, Any], status: int) -> ProviderError | None:
-    """Return what a login's refusal means; each of these comes from MTN itself."""
-    word, message = str(said.get("error") or ""), str(said.get("message") or "")
-    # 500 login_failed on the old platform, 401 invalid_client on the new one.
-    if word in ("login_failed", "invalid_client") or is_gateways(said, 401):
-        return AuthenticationFailed(word or message)
-    return Rejected(word) if status == 400 and word else None
+        return read(self, said, asked, kind)
