@@ -63,12 +63,16 @@ class CinetPayV1(Driver, frozen=True, kw_only=True):
     the sandbox and `sk_live_…` with `live=True`; each is an account of its own here, such as
     `CinetPayV1(api_key="…", api_password="…", country="CI")`. Nothing is
     registered: the callback URL of the account goes with every order, so `webhook_base` is at most
-    85 characters long. An account of the older Checkout API (apikey and site_id) is a `CinetPay`.
+    87 characters long. An account of the older Checkout API (apikey and site_id) is a `CinetPay`.
 
     `collect` opens a page; show the payer `payment.checkout_url`. It needs `return_url` and a
     `customer` with name, surname and email. With `operator` it asks on the payer's phone at once
     (Orange Money: with `extra={"otp_code": …}`, which the payer made). `payout` needs `operator`.
     Amounts are whole, of USD and CDF, too.
+
+    A look-up of a payment tells no amount: that it is the order's, only our reference says. So a
+    reference is for one amount, in every program that uses this key. A pool with a journal refuses
+    a second order with another one; without a journal, it is for the caller to see to.
     """
 
     name = "cinetpay_v1"
