@@ -373,6 +373,23 @@ EQUIVALENT: Mapping[str, str] = {
         for name in ("error_code", "refusal")
     },
     **{
+        f"drivers/cinetpay_v1/answers.Answer.{function}: return None => {change}": "Both are None."
+        for function, changes in (
+            ("refusal", ("return", "return #2")),
+            ("_listed", ("return", "pass")),
+        )
+        for change in changes
+    },
+    (
+        "drivers/cinetpay_v1/answers.Answer.accepts: if page and (not (self.payment_url or '')"
+        ".startswith(('https://', 'http://'))): => if page and (not (self.payment_url or 'mutant')"
+        ".startswith(('https://', 'http://'))):"
+    ): "Neither is the URL of a page.",
+    (
+        "drivers/cinetpay_v1/checkout.collect: ours, said = (own_id('collect', order.reference), "
+        "body(driver, order)) => ours, said = (own_id('', order.reference), body(driver, order))"
+    ): "All but a payout has the ids of a collect.",
+    **{
         f"drivers/paydunya/errors.refusal: return None => {change}": "Both return None."
         for change in ("return", "return #2", "pass #2")
     },

@@ -151,7 +151,7 @@ class Answer(ProviderData, frozen=True):
         if kind is not Duplicate and (self.transaction_id or self.payment_token):
             return None
         error = kind(self.description or self.message or self.more.message or "", code=code)
-        error.reason = TRANSFER_CODES.reasons.get(code) if transfer else None
+        error.reason = TRANSFER_CODES.reasons.get(code)
         return error
 
     def _listed(
@@ -168,7 +168,7 @@ class Answer(ProviderData, frozen=True):
 
     def speaks(self) -> bool:
         """Return whether this answer is about a payment, and not only about the request."""
-        return self.code is not None and bool(self.transaction_id or self.merchant_transaction_id)
+        return self.merchant_transaction_id is not None
 
     def accepts(self, ours: str, order: Order, *, page: bool = False) -> bool:
         """Return whether an order was accepted; `page`: it has the URL of a page."""
