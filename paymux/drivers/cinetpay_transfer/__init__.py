@@ -1,15 +1,16 @@
 """CinetPay's transfer API: money to mobile money accounts of ten countries.
 
 https://docs.cinetpay.com/api/1.0-fr/transfert/utilisation, and its pages etapes, notification,
-statuts and annexe. Checkout pages, by which payers pay, are the driver `cinetpay`.
+statuts, annexe and whitelisting. Checkout pages, by which payers pay, are the driver `cinetpay`.
 
 Setup. `apikey` is that of the menu "Integrations" of the back office (app-new.cinetpay.com);
 `password` is not that of the back office, but one for transfers, which is defined there, too.
 Transfers have a balance of their own: fund it from the balance of payments, or nothing can be sent.
-Register the fixed address from which you send (…/transfert/ip-whitelist): a transfer from elsewhere
-is accepted and waits as NOS, until a person confirms it in the back office (`Pool(proxy=…)` or
-`local_address=…` gives a fixed address). The notification address goes with each order, so nothing
-is registered for it, but it must be reachable by GET and POST. There is no sandbox: `live=True`.
+Have the fixed address from which you send registered, by an e-mail from the account's address to
+support.technique@cinetpay.com (…/transfert/whitelisting): a transfer from elsewhere is accepted and
+waits as NOS, until a person confirms it in the back office (`Pool(proxy=…)` or `local_address=…`
+gives a fixed address). The notification address goes with each order, so nothing is registered for
+it, but it must be reachable by GET and POST. There is no sandbox: `live=True`.
 """
 
 from collections.abc import Mapping

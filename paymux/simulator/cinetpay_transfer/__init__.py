@@ -1,7 +1,7 @@
 """CinetPay's transfer API: contacts, transfers to them, a check, a balance, and notifications.
 
 From https://docs.cinetpay.com/api/1.0-en/transfert ("utilisation", "etapes", "notification",
-"statuts", "annexe", "ip-whitelist"), and, where the pages show no body, from integrators' code.
+"statuts", "annexe", "whitelisting"), and, where the pages show no body, from integrators' code.
 Credentials: apikey and password are "simulator".
 
 A payee with a number of `CinetPayTransfer.numbers` is paid, or not, by its last digit: 7 is paid
