@@ -73,6 +73,9 @@ What the provider does not have is not overridden. Beside `collect`, `verify` an
   the acknowledgement. Its `pace` has `by_callback=True`, so no message causes repeated questions.
 * `post(…, known={"provider_reference": …})` keeps what a first step told, before the request that
   moves money leaves.
+* `post(…).joined_for(seconds)` is for a provider that joins a repeated request with the first for a
+  time: its verb sends the same bytes again while no answer comes. `judge` raises `NotJoining` where
+  the provider says that it joins none now. `send(pause(seconds))` waits for what it prepares.
 * `post(…, credential="password")` and `ask(…, credential=…)` name a credential of which a few wrong
   uses lock its user. `credential_id` returns its digest, and `proof_of` a verb that moves no money
   and proves it. After `CredentialRefused` none of its requests leaves.
