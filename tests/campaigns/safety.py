@@ -171,6 +171,28 @@ PROFILES: Mapping[str, Profile] = {
         phone="22507{:08}",
         says="two steps, of which the second pays; deduplicates, is found by our reference",
     ),
+    "pawapay collect": Profile(
+        account="pawapay",
+        currency="RWF",
+        phone="25078{:07}",
+        options={"operator": "mtn"},
+        says="has one order for all requests with an id, which is derived from our reference",
+    ),
+    "pawapay payout": Profile(
+        account="pawapay",
+        kind="payout",
+        currency="RWF",
+        phone="25079{:07}",
+        options={"operator": "mtn"},
+        says="the same, for money that leaves",
+    ),
+    "pawapay refund": Profile(
+        account="pawapay",
+        kind="refund",
+        currency="RWF",
+        phone="25078{:07}",
+        says="the same, with a look-up of its own",
+    ),
     "wave collect": Profile(
         account="wave",
         currency="XOF",
@@ -210,7 +232,15 @@ PROFILES: Mapping[str, Profile] = {
 }
 # The accounts whose orders are all found by our reference, or sent again until they are answered.
 FOUND = frozenset(
-    {"cinetpay", "cinetpay_transfer", "cinetpay_v1", "intram_merchant", "mtn_momo", "wave"}
+    {
+        "cinetpay",
+        "cinetpay_transfer",
+        "cinetpay_v1",
+        "intram_merchant",
+        "mtn_momo",
+        "pawapay",
+        "wave",
+    }
 )
 # Those whose requests are sent again within their verb, with the same bytes.
 RESENDING = frozenset({"intram_merchant", "mtn_momo", "pawapay", "wave"})
@@ -293,14 +323,29 @@ def orders_of(city: City, count: int, chance: random.Random, *, over: float) -> 
         city.intram_merchant.wallet[method] = Decimal(10**9)
     hooks = Pool(city.driver("intram_merchant"), **HOOKS)
     city.intram_merchant.webhook_url = hooks.webhook_url("intram_merchant")
+    city.pawapay.webhook_url = Pool(city.driver("pawapay"), **HOOKS).webhook_url("pawapay")
+    city.pawapay.wallets["RWA/RWF"] = city.pawapay.max_amount = Decimal(10**9)
     return found
 
 
 def bought(city: City, order: Order) -> Order:
     """Let a customer pay what a refund is to give back.
 
-    Its reference is what an M-Pesa payer typed; of Wave it is a session.
+    Its reference is what an M-Pesa payer typed; of Wave it is a session, of pawaPay a deposit.
     """
+    if order.what.account == "pawapay":
+        names = {"provider": "MTN_MOMO_RWA", "country": "RWA", "wallet": "RWA/RWF", "receipt": "1"}
+        deposit = city.pawapay.open(
+            "collect",
+            reference=None,
+            provider_reference=city.pawapay.uuid(),
+            amount=Decimal(order.amount),
+            currency="RWF",
+            party=order.phone,
+            **names,
+        )
+        city.ledger.settle(deposit, Outcome(Status.SUCCEEDED))
+        return msgspec.structs.replace(order, receipt=deposit.provider_reference)
     if order.what.account == "wave":
         session = city.wave.open(
             "collect",

@@ -540,6 +540,7 @@ class City(Simulator):
 _OURS = (
     "external_reference",
     "client_reference",
+    "clientReferenceId",
     "transaction_id",
     "disburse_id",
     "externalId",
@@ -552,6 +553,9 @@ _OURS = (
 _MONEY = frozenset(
     {
         "api/collect",
+        "v2/deposits",
+        "v2/payouts",
+        "v2/refunds",
         "api/withdraw",
         "collection/v1_0/requesttopay",
         "disbursement/v1_0/transfer",
@@ -580,6 +584,9 @@ _LOOKS: Mapping[str, tuple[str, ...]] = {
 _TRANSFERS = "v1/transfer/check/money"  # asked by our reference, in the query
 _LOOK_PATHS = (
     "api/transaction/",
+    "v2/deposits/",
+    "v2/payouts/",
+    "v2/refunds/",
     "collection/v1_0/requesttopay/",
     "disbursement/v1_0/transfer/",
     "v1/checkout/sessions/",
