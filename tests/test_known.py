@@ -98,7 +98,7 @@ async def test_a_lost_second_answer_leaves_the_ids_of_the_first(
 
 @timeless
 async def test_a_first_step_that_fails_proves_that_no_money_left() -> None:
-    """It is NotSent, as a program that pays out catches it, and the same payout may be asked for again."""
+    """It is NotSent, as a program that pays out expects, and the payout may be asked for again."""
     lost: list[Response | Exception] = [TransportError("cut off")] * 9
     wire = Wire(Desk(invoice=lost, submit=answer(id="t-1", status="WAIT")))
     async with Pool(Steps(), connection=wire) as pool:

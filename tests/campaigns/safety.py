@@ -553,7 +553,8 @@ class Shop:
         if what.kind == "payout":
             return await self.pool.payout(what.account, payee=order.phone, **given, **what.options)
         if what.kind == "refund":
-            named = "receipt" if what.account == "mpesa" else "provider_reference"
+            by_receipt = what.account in ("intram_merchant", "mpesa")
+            named = "receipt" if by_receipt else "provider_reference"
             return await self.pool.refund(
                 Payment(
                     account=what.account,
