@@ -81,7 +81,7 @@ def _mtn(path: str, prefix: str, wallet: str) -> Way:
     return _usual(path, prefix, more={f"{prefix}_wallet_provider": wallet})
 
 
-_WAYS: Mapping[str, Mapping[Operator, Way]] = {
+_WAYS: Mapping[str, Mapping[Operator | None, Way]] = {
     "221": {
         "orange": _ORANGE_SN,
         "wave": _own_page("wave-senegal", "wave_senegal"),
@@ -166,8 +166,8 @@ async def collect(driver: "PayDunya", send: Send, order: Order) -> Payment:
     return msgspec.structs.replace(
         driver.pending(order),
         provider_reference=made.token,
-        checkout_url=said.url or None,
-        prompt=said.message or None,
+        checkout_url=said.url,
+        prompt=said.message,
     )
 
 
@@ -189,9 +189,9 @@ def _way(order: Order) -> Way:
     if not order.party:
         raise UsageError.missing("payer", "the number that `operator` asks for the money")
     ways = _WAYS[order.party[:3]]  # a number of one of the driver's countries
-    way = None if order.operator is None else ways.get(order.operator)
+    way = ways.get(order.operator)
     if way is None:
-        accepted = f"for +{order.party[:3]}, one of {', '.join(ways)}"
+        accepted = f"for +{order.party[:3]}, one of {', '.join(map(str, ways))}"
         raise UsageError.field("operator", order.operator, accepted)
     return way
 
