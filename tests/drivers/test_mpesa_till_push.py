@@ -24,7 +24,7 @@ from paymux import (
     WatchTimeout,
 )
 from paymux.drivers.mpesa import Mpesa
-from paymux.drivers.mpesa.till_push import TILL_PUSH, own_id
+from paymux.drivers.mpesa.till_push import TILL_PUSH, Started, own_id
 from paymux.errors import BadWebhook
 from paymux.http import Response, WebhookRequest
 from paymux.models import merge
@@ -133,6 +133,18 @@ def test_a_prompt_shows_twelve_characters_of_the_reference() -> None:
     assert body_of(script)["paymentRef"] == "bill-7-of-ma"
 
 
+def test_a_sandbox_may_be_told_without_tls() -> None:
+    """As on a developer's machine; a live account may not."""
+    _, script = pushed(webhook_url="http://127.0.0.1:8000/x")
+    assert body_of(script)["callbackUrl"] == "http://127.0.0.1:8000/x"
+
+
+def test_what_is_no_acknowledgement_is_said() -> None:
+    """The reason stands in the log of an unknown outcome."""
+    with pytest.raises(Unreadable, match="code is not 0"):
+        Started(code="1").starts()
+
+
 def test_our_id_differs_by_shortcode_and_reference() -> None:
     """It is the same for one reference, and a UUID, as in the page's sample."""
     ids = {own_id(SHOP, "bill-7"), own_id(SHOP, "bill-8")}
@@ -144,6 +156,8 @@ def test_our_id_differs_by_shortcode_and_reference() -> None:
     ("field", "driver", "changes"),
     [
         ("business_name", another(SHOP, business_name="x" * 101), {}),
+        ("webhook_url", SHOP, {"webhook_url": "ftp://shop.example/x"}),
+        ("webhook_url", another(SHOP, live=True), {"webhook_url": "http://shop.example/x"}),
         ("extra", SHOP, {"extra": {"occasion": "June"}}),
         ("account_reference", SHOP, {"extra": {"account_reference": "x" * 13}}),
     ],
