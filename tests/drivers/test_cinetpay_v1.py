@@ -271,7 +271,6 @@ def test_a_payer_has_two_names(customer: Customer, names: tuple[str, str]) -> No
 BAD: list[tuple[str, dict[str, Any]]] = [
     ("amount", {"amount": Decimal(99)}),
     ("amount", {"amount": Decimal(2_500_001)}),
-    ("currency", {"currency": "XAF"}),
     ("payer", {"party": None, "operator": "orange"}),
     ("operator", {"operator": "tmoney"}),
     ("payment_method", {"extra": {"payment_method": "OM_SN"}}),
@@ -311,7 +310,6 @@ def test_what_cinetpay_would_refuse_is_named_and_not_sent(
     [
         ("amount", {"amount": Decimal(99)}),
         ("amount", {"amount": Decimal(1_500_001)}),
-        ("currency", {"currency": "XAF"}),
         ("operator", {"operator": None}),
         ("operator", {"operator": "airtel"}),
         ("description", {"description": "x" * 256}),
@@ -354,6 +352,15 @@ def test_a_key_of_the_other_mode_is_refused() -> None:
     assert driver(api_key="sk_test_x").url == "https://api.cinetpay.net"
     with pytest.raises(UsageError, match="country"):
         driver(country="FR")
+
+
+def test_a_currency_is_one_of_the_accounts_country() -> None:
+    """Each country has its own; the Congo's wallets hold dollars, too."""
+    assert driver().own_currencies == {"XOF"}
+    assert driver(country="CM").own_currencies == {"XAF"}
+    assert driver(country="CD").own_currencies == {"CDF", "USD"}
+    named = [driver(country=country).own_currencies for country in CURRENCIES]
+    assert frozenset().union(*named) == CinetPayV1.currencies
 
 
 def test_a_number_is_one_of_the_accounts_country() -> None:
@@ -505,6 +512,7 @@ def test_an_error_may_be_told_by_its_word_alone(word: str) -> None:
     """As CinetPay's own client reads EXPIRED_TOKEN; beside a success it is none."""
     code, means = ERRORS[word]
     assert verdict({"status": word}, 400).means is means
+    assert verdict({"code": 9999, "status": word}, 400).means is Means.UNKNOWN
     assert verdict({"code": 100, "details": {"status": word}}, 200).means is Means.UNKNOWN
     made_one = {"code": code, "status": word, "payment_token": "t"}
     left = means if means is Means.DUPLICATE else Means.UNKNOWN

@@ -141,6 +141,11 @@ class CinetPayV1(Driver, frozen=True, kw_only=True):
             accepted = f"{not self.live}: the api_key is {_KEYS[self.live]}…"
             raise UsageError.field("live", self.live, accepted)
 
+    @property
+    def own_currencies(self) -> frozenset[str]:
+        """The currencies of the account's country."""
+        return frozenset(CURRENCIES[self.country])
+
     def home(self, currency: str) -> str | None:
         """Return the account's country: national numbers are its own."""
         return self.country

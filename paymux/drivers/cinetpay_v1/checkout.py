@@ -15,7 +15,7 @@ from ...http import Send, post
 from ...models import Customer, Order, Payment, Status
 from ...values.money import whole
 from .answers import Answer
-from .countries import check_currency, method_of
+from .countries import method_of
 from .ids import own_id
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ async def collect(driver: "CinetPayV1", send: Send, order: Order) -> Payment:
 
 def body(driver: "CinetPayV1", order: Order) -> dict[str, Any]:
     """Return the body of the request; what CinetPay would refuse is UsageError."""
-    check_currency(driver.country, order)
     check_amount(order, _LEAST, _MOST)
     method, extra = method_of(driver.country, order), order.extra
     if method is not None and order.party is None:

@@ -30,14 +30,6 @@ _METHODS: Mapping[str, tuple[str, ...]] = {
 _OWN_WORDS = {"OM": "orange"}  # the others are ours, in capitals
 
 
-def check_currency(country: str, order: Order) -> None:
-    """Refuse a currency of another country: an account has those of its own."""
-    held = CURRENCIES[country]
-    if order.currency not in held:
-        accepted = f"{' or '.join(held)}, of an account of {country}"
-        raise UsageError.field("currency", order.currency, accepted)
-
-
 def method_of(country: str, order: Order) -> str | None:
     """Return CinetPay's word for the network of an order; None: the order names none.
 
