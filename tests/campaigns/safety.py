@@ -407,6 +407,11 @@ class Book:
         found = self._city.ledger.entries(paid_as(order), provider=order.what.account)
         return [entry for entry in found if entry.kind == order.what.kind]
 
+    def order_of(self, account: str, claimed: str) -> str:
+        """Return our reference for a message that may have the provider's alone."""
+        entry = self._city.ledger.get(account, claimed)
+        return claimed if entry is None else entry.reference or claimed
+
     def say(self, order: Order, word: str) -> None:
         """Record an outcome that a caller got without a payment.
 
@@ -627,8 +632,9 @@ class Shop:
                 or ""
             )
             expected = None if stored is None else stored.get(claimed)
-            if claimed in self.book.orders:
-                self.book.looks[claimed] += 1
+            named = self.book.order_of(event.account, claimed)
+            if named in self.book.orders:
+                self.book.looks[named] += 1
             payment = await self.pool.confirm(event, expected=expected)
         except BadWebhook:
             self.book.counts["webhooks refused as forged or unanswerable"] += 1

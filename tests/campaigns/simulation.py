@@ -623,7 +623,12 @@ def in_path(path: str) -> str | None:
 
 
 def named(body: Mapping[str, Any], names: Sequence[str] = _OURS) -> str:
-    """Return the first of these fields that a body has."""
+    """Return the first of these fields that a body has; Intram may have a free object."""
+    if "destination" in body:
+        return str(body["reference"])
+    free = body.get("webhook_data") or body.get("metadata") or {}
+    if isinstance(free, dict) and "paymux_reference" in free:
+        return str(free["paymux_reference"])
     return next((str(body[name]).strip() for name in names if name in body), "")
 
 
