@@ -205,6 +205,33 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
     ),
     "core/id_keys.check_apart": ("id_keys",),
     "core/id_keys.check_same": ("id_keys",),
+    **dict.fromkeys(
+        (
+            "drivers/pawapay/errors.refusal",
+            "drivers/pawapay/errors._of_money",
+            "drivers/pawapay/answers.Said.named",
+            "drivers/pawapay/answers.Said.code",
+            "drivers/pawapay/answers.Said.answers_order",
+            "drivers/pawapay/answers.Found.answers",
+            "drivers/pawapay/configuration.check",
+            "drivers/pawapay/orders.order",
+            "drivers/pawapay/orders.refund",
+            "drivers/pawapay/orders.look_up",
+            "drivers/pawapay/orders._sent",
+            "drivers/pawapay/orders._provider",
+            "drivers/pawapay/orders.written",
+        ),
+        ("drivers/pawapay", "drivers/pawapay_pool"),
+    ),
+    **dict.fromkeys(
+        (
+            "values/http_signatures.verify",
+            "values/http_signatures._read_input",
+            "values/http_signatures._check_digest",
+            "values/http_signatures._is_valid",
+        ),
+        ("drivers/pawapay_signatures",),
+    ),
     "core/questions.Questions.hear": ("questions", "payout_campaigns"),
     "core/questions.Questions._answer": ("questions", "payout_campaigns"),
     **dict.fromkeys(

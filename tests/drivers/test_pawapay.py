@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from paymux.drivers.base import Duplicate
 from paymux.drivers.pawapay import PawaPay
-from paymux.drivers.pawapay.answers import CREDENTIALS, FAILURES, REFUSALS, STATUS, Found, Said
+from paymux.drivers.pawapay.answers import FAILURES, STATUS, Found, Said
+from paymux.drivers.pawapay.errors import CREDENTIALS, REFUSALS
 from paymux.drivers.pawapay.orders import shown, written
 from paymux.errors import AuthenticationFailed, NotFound, OutcomeUnknown, Rejected, UsageError
 from paymux.http import Response, WebhookRequest, get, post

@@ -163,7 +163,7 @@ class PawaPay(Account, frozen=True, kw_only=True):
         if self.callback_keys:
             signatures.check_callback(self, incoming)
         said = self.message(Said, incoming)
-        kind, id = said.named
+        kind, id = said.named()
         if not orders.UUID.fullmatch(id) or not said.status:
             raise Unreadable("no UUID, or no status")
         trust = Trust.BODY if self.callback_keys else Trust.NOTHING
@@ -180,7 +180,7 @@ class PawaPay(Account, frozen=True, kw_only=True):
         """Read a payment in an answer or a callback."""
         status, reason = Status.PENDING, None
         if said.status is not None:
-            status, reason = self.outcome({"status": said.status, "failureCode": said.code})
+            status, reason = self.outcome({"status": said.status, "failureCode": said.code()})
         details = said.details
         number = details.phone_number or details.misspelt_number or details.value
         told = said.metadata if isinstance(said.metadata, dict) else {}

@@ -5,16 +5,16 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from ...errors import AuthenticationFailed, NotFound, ProviderError, Rejected
+from ...errors import ProviderError
 from ...http import Request, Response
 from ...models import Kind
 from ...primitives.redaction import Secret
-from ...values.parsing import Unreadable
 from ...values.status_words import StatusWords
 from .._ids import derived_uuid
-from ..base import Driver, Duplicate, Facts, reveal
+from ..base import Driver, Facts, reveal
 from . import signatures
-from .answers import CREDENTIALS, FAILURES, REFUSALS, REFUSED_WITH, STATUS, Said
+from .answers import FAILURES, STATUS, Said
+from .errors import refusal
 from .operators import COUNTRIES, CURRENCIES, TEST_NUMBERS
 from .orders import PATHS
 
@@ -83,30 +83,6 @@ class Account(Driver, frozen=True, kw_only=True):
 
         A refusal comes with HTTP 200 as well, as does the answer for an unknown payment.
         """
-        if reply.status >= 500:
-            return None
-        said = reply.read(Said)
-        if said is None:
-            return super().judge(request, reply)
-        code, message = said.failure.failure_code, said.failure.failure_message or ""
-        if code in CREDENTIALS and reply.status in (401, 403):
-            return AuthenticationFailed(message, code=code)
-        if request.money:
-            return self._judge_money(said, code, message, reply.status)
-        if said.status == "NOT_FOUND" and reply.status == 200:
-            return NotFound("unknown to pawaPay, or not known yet")
-        if said.status == "REJECTED" or (code is not None and reply.status in REFUSED_WITH):
-            return Rejected(message, code=code)
-        return super().judge(request, reply)
-
-    def _judge_money(
-        self, said: Said, code: str | None, message: str, status: int
-    ) -> ProviderError | None:
-        if said.status == "DUPLICATE_IGNORED":
-            return Duplicate("DUPLICATE_IGNORED", code=said.status)
-        if status not in REFUSED_WITH or (status == 200 and said.status != "REJECTED"):
-            return None
-        reason = REFUSALS.get(code or "")
-        if reason is None:
-            raise Unreadable("refused without a code that is on a page")
-        return Rejected(message, code=code, reason=reason)
+        said = reply.read(Said) if reply.status < 500 else None
+        found = None if said is None else refusal(said, reply.status, money=request.money)
+        return found or super().judge(request, reply)

@@ -5,7 +5,6 @@ https://docs.pawapay.io/v2/docs/failure_codes. "Builders" is
 https://github.com/joelpawapay/pawapay-builders-cits26, by a person of pawaPay.
 """
 
-from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -54,38 +53,7 @@ FAILURES = Vocabulary(
     }
 )
 NO_CODE = "NO CODE"  # of a FAILED without a code, which proves nothing
-# Codes of a request that was refused before anything moved, each on the page of failure codes or in
-# the answers of the request. UNKNOWN_ERROR, with HTTP 500, is none of them.
-REFUSALS: Mapping[str, Reason] = {
-    "INVALID_INPUT": Reason.OTHER,
-    "MISSING_PARAMETER": Reason.OTHER,
-    "UNSUPPORTED_PARAMETER": Reason.OTHER,
-    "INVALID_PARAMETER": Reason.OTHER,
-    "DUPLICATE_METADATA_FIELD": Reason.OTHER,
-    "AMOUNT_OUT_OF_BOUNDS": Reason.LIMIT,
-    "INVALID_AMOUNT": Reason.OTHER,
-    "INVALID_PHONE_NUMBER": Reason.UNKNOWN_PAYER,
-    "INVALID_PROVIDER": Reason.OTHER,
-    "INVALID_CURRENCY": Reason.OTHER,
-    "PROVIDER_TEMPORARILY_UNAVAILABLE": Reason.OTHER,
-    "DEPOSITS_NOT_ALLOWED": Reason.OTHER,
-    "PAYOUTS_NOT_ALLOWED": Reason.OTHER,
-    "REFUNDS_NOT_ALLOWED": Reason.OTHER,
-    "PAWAPAY_WALLET_OUT_OF_FUNDS": Reason.INSUFFICIENT_FUNDS,
-    # Of a refund: https://docs.pawapay.io/v2/api-reference/refunds/initiate-refund
-    "NOT_FOUND": Reason.OTHER,
-    "INVALID_STATE": Reason.OTHER,
-    "AMOUNT_TOO_LARGE": Reason.LIMIT,
-    "DEPOSIT_ALREADY_REFUNDED": Reason.OTHER,
-    "REFUND_IN_PROGRESS": Reason.BUSY,
-}
-REFUSED_WITH = frozenset({200, 400, 403})  # the builders' list has some codes with 403
-# The credentials, with HTTP 401 or 403. A missing signature is one of them: the token alone is not
-# enough for an account that accepts signed requests only.
-CREDENTIALS = frozenset(
-    {"NO_AUTHENTICATION", "AUTHENTICATION_ERROR", "AUTHORISATION_ERROR", "HTTP_SIGNATURE_ERROR"}
-)
-TAKEN = frozenset({"ACCEPTED", "ENQUEUED"})  # the second one in v1
+TAKEN = frozenset({"ACCEPTED", "ENQUEUED"})  # of a request; the second one in v1
 
 # The values in place of an object, if there is none.
 Absent: TypeAlias = list[Any] | Scalar
@@ -146,7 +114,6 @@ class Said(ProviderData, frozen=True, rename="camel"):
     failure_reason: Failure | Absent = None
     metadata: dict[str, Any] | Absent = None
 
-    @property
     def named(self) -> tuple[Kind, str]:
         """Return the kind and the id of a payment, by the field that the id is in."""
         ids: dict[Kind, str | None] = {
@@ -172,7 +139,6 @@ class Said(ProviderData, frozen=True, rename="camel"):
         """Return why it was refused or has failed."""
         return self.failure_reason if isinstance(self.failure_reason, Failure) else _NO_FAILURE
 
-    @property
     def code(self) -> str | None:
         """Return the word of FAILURES: a FAILED without a code has one that is not listed."""
         code = self.failure.failure_code
@@ -207,7 +173,7 @@ class Found(ProviderData, frozen=True, rename="camel"):
 
     def answers(self, kind: Kind, id: str) -> bool:
         """Return whether this answers the question for a payment."""
-        if self.said.named != (kind, id):
+        if self.said.named() != (kind, id):
             raise Unreadable("the answer is about another payment")
         if not self.said.status:
             raise Unreadable("the answer has no status of a payment")
