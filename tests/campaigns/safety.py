@@ -81,9 +81,12 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     phone: str
     options: Mapping[str, Any] = {}
+    asked: str = ""  # a word that the provider's order has since its payer is asked
     says: str
 
 
+# Accounts whose refunds name the receipt of what they give back.
+_BY_RECEIPT = frozenset({"mpesa", "intram_merchant"})
 PROFILES: Mapping[str, Profile] = {
     "mpesa collect": Profile(
         account="mpesa",
@@ -155,6 +158,14 @@ PROFILES: Mapping[str, Profile] = {
         currency="UGX",
         phone="25677{:07}",
         says="the same, for money that leaves",
+    ),
+    "paydunya softpay": Profile(
+        account="paydunya",
+        currency="XOF",
+        phone="22177{:07}",
+        options={"operator": "wave"},
+        asked="softpay",
+        says="two steps, of which the second asks; no deduplication, look-up by the first's token",
     ),
     "paydunya payout": Profile(
         account="paydunya",
@@ -317,6 +328,7 @@ def orders_of(city: City, count: int, chance: random.Random, *, over: float) -> 
     city.cinetpay_transfer.funds = Decimal(10**9)
     for carrier in city.campay.floats:
         city.campay.floats[carrier] = Decimal(10**9)
+    city.paydunya.opens = False
     city.paydunya.balance = city.wave.balance = Decimal(10**9)
     city.mtn_momo.funds = Decimal(10**9)
     for method in city.intram_merchant.wallet:
@@ -405,7 +417,12 @@ class Book:
     def entries(self, order: Order) -> list[Entry]:
         """List the provider's ledger entries of an order."""
         found = self._city.ledger.entries(paid_as(order), provider=order.what.account)
-        return [entry for entry in found if entry.kind == order.what.kind]
+        asked = order.what.asked
+        return [
+            entry
+            for entry in found
+            if entry.kind == order.what.kind and (not asked or asked in entry.words)
+        ]
 
     def order_of(self, account: str, claimed: str) -> str:
         """Return our reference for a message that may have the provider's alone."""
@@ -558,8 +575,7 @@ class Shop:
         if what.kind == "payout":
             return await self.pool.payout(what.account, payee=order.phone, **given, **what.options)
         if what.kind == "refund":
-            by_receipt = what.account in ("intram_merchant", "mpesa")
-            named = "receipt" if by_receipt else "provider_reference"
+            named = "receipt" if what.account in _BY_RECEIPT else "provider_reference"
             return await self.pool.refund(
                 Payment(
                     account=what.account,
@@ -876,7 +892,7 @@ class Branch(Shop):
 
     def _guard(self, outgoing: PreparedRequest) -> None:
         name = in_path(outgoing.url) or named(body_of(outgoing.body))
-        reference = self._city.ours.get(name, name)
+        reference = self._city.order_of("money", name)
         state = dict(self._place.rows("SELECT reference, state FROM payments")).get(reference)
         # A message may tell of the first request while its verb repeats it.
         again = (outgoing.url, outgoing.body) in self._left and self._repeats(reference)

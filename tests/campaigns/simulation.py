@@ -519,12 +519,17 @@ class City(Simulator):
         results = self.mpesa.results
         results.lost = results.twice = results.to_timeout_url = 0.0
 
+    def order_of(self, what: str, which: str) -> str:
+        """Return our reference of the order that a request names, or what it is looked up by."""
+        invoice = self.paydunya.entry(which) if what == "money" else None
+        return self.ours.get(which) or (invoice and invoice.reference) or which
+
     async def respond(
         self, name: str, incoming: WebhookRequest, planned: Planned | None
     ) -> Response:
         """Process a request now, later or never."""
         what, which = about(incoming)
-        self.asked[what, self.ours.get(which, which)] += 1
+        self.asked[what, self.order_of(what, which)] += 1
         if isinstance(planned, Storm) and planned.later and what == "money":
             work = partial(self._late, name, incoming)
             self.core.after(self.weather.delay(), lambda: self.core.start(work()))
@@ -543,6 +548,7 @@ _OURS = (
     "clientReferenceId",
     "transaction_id",
     "disburse_id",
+    "wave_senegal_payment_token",
     "externalId",
     "merchant_transaction_id",
     "client_transaction_id",
@@ -566,6 +572,7 @@ _MONEY = frozenset(
         "mpesa/b2c/v3/paymentrequest",
         "mpesa/reversal/v1/request",
         "api/v2/disburse/submit-invoice",
+        "api/v1/softpay/wave-senegal",
         "v1/transfer/money/send/contact",
         "v1/checkout/sessions",
         "v1/payout",
@@ -589,6 +596,7 @@ _LOOK_PATHS = (
     "v2/refunds/",
     "collection/v1_0/requesttopay/",
     "disbursement/v1_0/transfer/",
+    "sandbox-api/v1/checkout-invoice/confirm/",
     "v1/checkout/sessions/",
     "v1/payment/",
     "v1/payout/",
