@@ -256,7 +256,6 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
             "drivers/wave/answers.Session.answers_order",
             "drivers/wave/answers.Payout.answers_order",
             "drivers/wave/signature.proof_of",
-            "drivers/wave/signature._check",
         ),
         ("drivers/wave",),
     ),
@@ -306,6 +305,13 @@ EQUIVALENT: Mapping[str, str] = {
         " => if b2b.is_business(payee):"
     ): "The facts of a collect are the same.",
     "drivers/mpesa/results.proof: return None => return": "Both return None.",
+    **{
+        f"drivers/wave/answers.Payouts.one: {before} => {after}": "There is one."
+        for before, after in (
+            ("return self.result[0]", "return self.result[-1]"),
+            ("self.result[0].answers()", "self.result[-1].answers()"),
+        )
+    },
     **{
         f"drivers/wave/refusals.refusal: return None => {left}": "Both return None."
         for left in ("return", "return #2", "pass #2")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from paymux.drivers import load
 from paymux.drivers.base import Duplicate
 from paymux.drivers.wave import Wave
-from paymux.drivers.wave.answers import KEY_REFUSALS, PAYOUT_ERROR, REFUSALS
+from paymux.drivers.wave.answers import KEY_REFUSALS, PAYOUT_ERROR, REFUSALS, Payout, Session
 from paymux.drivers.wave.signature import seal
 from paymux.errors import (
     AuthenticationFailed,
@@ -389,41 +389,53 @@ def test_a_session_that_ended_after_a_failed_attempt_says_why() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "why"),
     [
-        {},
-        {"id": "cos-1"},
-        session(wave_launch_url=None),
-        session(amount="1001"),
-        session(currency="XAF"),
-        session(client_reference="other"),
-        session(payment_status=None),
-        session(amount="1E+1000000"),
-        [],
-        b"<html>",
+        ({}, "no id"),
+        ({"id": "cos-1"}, "both statuses"),
+        (session(wave_launch_url=None), "no wave_launch_url"),
+        (session(amount="1001"), "another amount"),
+        (session(currency="XAF"), "another currency"),
+        (session(client_reference="other"), "another client_reference"),
+        (session(payment_status=None), "both statuses"),
+        (session(checkout_status=None), "both statuses"),
+        (session(amount="1E+1000000"), "not an amount"),
+        ([], "expected object"),
+        (b"<html>", "JSON"),
     ],
 )
-def test_an_answer_about_something_else_opens_no_page(answer: object) -> None:
+def test_an_answer_about_something_else_opens_no_page(answer: object, why: str) -> None:
     """Without its own reference, amount and address a session is unknown, and is found later."""
     with pytest.raises(OutcomeUnknown):
         drive(WAVE.collect(Script(WAVE, said(answer)), order()))
+    with pytest.raises(Unreadable, match=why):
+        said(answer).answer(Session).answers_order(order())
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "why"),
     [
-        {"id": None},
-        {"status": None},
-        {"receive_amount": "501"},
-        {"currency": "XAF"},
-        {"mobile": "+221771234568"},
-        {"client_reference": "other"},
+        ({"id": None}, "no id"),
+        ({"status": None}, "no status"),
+        ({"receive_amount": "501"}, "another amount"),
+        ({"currency": "XAF"}, "another currency"),
+        ({"mobile": "+221771234568"}, "another mobile"),
+        ({"client_reference": "other"}, "another client_reference"),
     ],
 )
-def test_an_answer_about_another_payout_is_unknown(changes: dict[str, Any]) -> None:
+def test_an_answer_about_another_payout_is_unknown(changes: dict[str, Any], why: str) -> None:
     """Another amount, payee or reference is not this payout, whatever its status."""
     with pytest.raises(OutcomeUnknown):
         drive(WAVE.payout(Script(WAVE, said(payout(**changes))), order("payout")))
+    with pytest.raises(Unreadable, match=why):
+        said(payout(**changes)).answer(Payout).answers_order(order("payout"))
+
+
+def test_an_answer_may_repeat_nothing_of_its_payout() -> None:
+    """What is left out contradicts nothing; a success without its amount is pending."""
+    bare = {"id": "pt-1", "status": "succeeded"}
+    paid = drive(WAVE.payout(Script(WAVE, said(bare)), order("payout")))
+    assert (paid.provider_reference, paid.status) == ("pt-1", Status.PENDING)
 
 
 @pytest.mark.parametrize("code", sorted(REFUSALS))
@@ -494,6 +506,8 @@ def test_a_throttled_session_waits_and_a_look_up_says_what_it_is() -> None:
     assert judged(said({"code": "not-found"}, 500), money=True) is None
     assert isinstance(judged(said({"code": "closed"}, 409), money=False), Rejected)
     assert judged(said({"code": "x"}, 500), money=False) is None
+    for body in ({}, {"id": "cos-1"}, {"id": "cos-1", "code": "x"}):
+        assert judged(said(body, 409), money=False) is None
     for code, status in KEY_REFUSALS.items():
         for money in (True, False):
             refused = judged(said({"code": code}, status), money=money)
@@ -526,8 +540,10 @@ def test_nothing_found_is_not_the_end_and_two_payouts_are_no_answer() -> None:
     lost = msgspec.structs.replace(WAGE, provider_reference=None, reference="FAH.4827.1734")
     for kind in ("collect", "payout"):
         asked = msgspec.structs.replace(lost, kind=kind)
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFound, match="client_reference"):
             drive(WAVE.find(Script(WAVE, reply("wave", "payout_search_empty.200")), asked))
+        with pytest.raises(Unreadable, match="no id"):
+            drive(WAVE.find(Script(WAVE, said({"result": [{}]})), asked))
     script = Script(WAVE, said({"result": [sample("wave", "payout_get.200")]}))
     found = drive(WAVE.find(script, lost))
     assert (found.status, found.reference) == (Status.SUCCEEDED, "FAH.4827.1734")
@@ -809,7 +825,7 @@ def test_a_shared_secret_proves_who_sent_it_and_not_what() -> None:
         shared = WebhookRequest(body=body, headers={"authorization": f"{word} the-old-one"})
         assert claimed(shared).trust is Trust.ORIGIN
     for header in ("Bearer the-old", "the-old-one", "Bearer", "Bearer é", "Basic the-old-one"):
-        with pytest.raises(BadWebhook):
+        with pytest.raises(BadWebhook, match="neither a Wave-Signature"):
             claimed(WebhookRequest(body=body, headers={"authorization": header}))
     with pytest.raises(BadWebhook):
         claimed(WebhookRequest(body=body))
