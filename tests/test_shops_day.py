@@ -28,7 +28,7 @@ def test_the_books_of_a_shops_day_equal_the_ledger() -> None:
     found = day(1, Size())
     assert found.wrong == []
     assert found.books == found.ledger
-    assert len(found.books) == 9
+    assert len(found.books) == 11
     assert found.counts["crashes"] == 3
     assert found.counts["told"] >= 2_300
     assert found.counts["collects unknown at first"] > 10

@@ -28,7 +28,8 @@ from .day_workers import HOUR, LOST, Gusts, Order, Worker
 from .safety import HOOKS
 from .simulation import City, Loop, in_memory, simulate
 
-ACCOUNTS = ("campay", "cinetpay", "intram", "mpesa", "mpesa_gateway", "paydunya")
+ACCOUNTS = ("campay", "cinetpay", "cinetpay_v1", "intram", "mpesa", "mpesa_gateway", "paydunya")
+PAYING = (*["mpesa"] * 6, *["campay"] * 2, *["cinetpay_v1"] * 2)  # shares of the payouts
 PAGES = frozenset({"intram", "paydunya"})  # a payer pays the page that the shop has shown
 HOURS = 14.0  # hours for which the shop is open
 NIGHT = 26 * HOUR  # seconds after closing within which each end must be told
@@ -92,7 +93,7 @@ class Day:
     def _prepare(self) -> None:
         city = self.city
         city.mpesa.locks = False
-        city.mpesa.accounts.utility = Decimal(10**8)
+        city.mpesa.accounts.utility = city.cinetpay_v1.balance = Decimal(10**8)
         for carrier in city.campay.floats:
             city.campay.floats[carrier] = Decimal(10**8)
         # Each push is told twice, by its callback and by a confirmation; a third of the
@@ -105,11 +106,11 @@ class Day:
 
     def _orders(self) -> list[Order]:
         found = [
-            self._order("collect", ACCOUNTS[number % 6], number)
+            self._order("collect", ACCOUNTS[number % len(ACCOUNTS)], number)
             for number in range(self.size.sales)
         ]
         found += [
-            self._order("payout", "campay" if number % 10 > 6 else "mpesa", number)
+            self._order("payout", PAYING[number % len(PAYING)], number)
             for number in range(self.size.payouts)
         ]
         return sorted(found, key=lambda order: order.begins)
@@ -279,7 +280,7 @@ class Day:
             self._sold.append(payment)
 
     def _named(self, entry: Entry) -> tuple[str, str, str]:
-        reference = (entry.reference or "").removeprefix("174379_")
+        reference = (entry.reference or "").removeprefix("174379_").removeprefix("PP")
         asked = {"asked", "MerchantRequestID"} & entry.words.keys()
         if entry.provider == "mpesa" and not asked:  # it came by itself
             reference = f"c2b.{entry.words['receipt']}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from paymux import NotSent, OutcomeUnknown, Payment, PaymuxError, Pool, RateLimited
+from paymux import Customer, NotSent, OutcomeUnknown, Payment, PaymuxError, Pool, RateLimited
 from paymux.http import PreparedRequest, Response, TransportError
 from paymux.models import Kind
 from paymux.simulator.faults import Fault, Planned
@@ -19,6 +19,8 @@ from .simulation import Process, Weather
 if TYPE_CHECKING:
     from .day import Day
 
+NUMBERS = {"campay": "237677777774", "cinetpay_v1": "2250512345678"}
+BUYER = Customer(name="Ada", surname="Kouassi", email="ada@example.com")
 KINDS: tuple[Kind, ...] = ("collect", "payout", "refund")
 HOUR = 3600.0
 AWAY = ("mpesa", 5)  # the provider that is away for an hour of the day, and since which one
@@ -144,10 +146,12 @@ class Worker:
         if order.paid is not None:
             return await self.pool.refund(order.paid, **given)
         given["currency"] = min(driver.own_currencies)
-        number = "237677777774" if order.account == "campay" else "254708374144"
+        number = NUMBERS.get(order.account, "254708374144")
         if order.kind == "payout":
+            given |= {"operator": "mtn"} if order.account == "cinetpay_v1" else {}
             return await self.pool.payout(order.account, payee=number, **given)
-        wanted = {
+        wanted: dict[str, Any] = {
+            "customer": BUYER,
             "description": "Data",
             "return_url": "https://shop.example/t",
             "cancel_url": "https://shop.example/c",
