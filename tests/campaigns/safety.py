@@ -121,6 +121,13 @@ PROFILES: Mapping[str, Profile] = {
         phone="254708{:06}",
         says="deduplicates, is found by our reference; answers to questions come as messages",
     ),
+    "mpesa till": Profile(
+        account="mpesa",
+        kind="payout",
+        currency="KES",
+        phone="till:{:07}",
+        says="no deduplication, no look-up by our reference; answered by messages",
+    ),
     "cinetpay_v1 collect": Profile(
         account="cinetpay_v1",
         currency="XOF",
@@ -318,12 +325,12 @@ def orders_of(city: City, count: int, chance: random.Random, *, over: float) -> 
             phone=PROFILES[name].phone.format(number),
             begins=chance.uniform(0, over),
         )
-        city.providers[PROFILES[name].account].magic[order.phone] = chance.choice(_HABITS)
+        city.providers[PROFILES[name].account].magic[number_of(order)] = chance.choice(_HABITS)
         found.append(bought(city, order) if order.what.kind == "refund" else order)
         city.ours[found[-1].receipt or paid_as(order)] = order.reference
     city.mpesa.locks = False
     city.campay.webhook_url = Pool(city.driver("campay"), **HOOKS).webhook_url("campay")
-    city.mpesa.accounts.utility = Decimal(10**9)
+    city.mpesa.accounts.utility = city.mpesa.accounts.working = Decimal(10**9)
     city.cinetpay_v1.balance = Decimal(10**9)
     city.cinetpay_transfer.funds = Decimal(10**9)
     for carrier in city.campay.floats:
@@ -376,6 +383,11 @@ def bought(city: City, order: Order) -> Order:
     return msgspec.structs.replace(order, receipt=entry.words["receipt"])
 
 
+def number_of(order: Order) -> str:
+    """Return a payer's or payee's number as the provider gets it."""
+    return order.phone.rpartition(":")[2]
+
+
 def paid_as(order: Order) -> str:
     """Return the id that an order has at the provider: for most, our reference."""
     what = order.what
@@ -383,7 +395,7 @@ def paid_as(order: Order) -> str:
         return f"{order.receipt}/refund"
     if what.account == "cinetpay_v1":
         return own_id(what.kind, order.reference)
-    ours = what.account == "mpesa" and what.kind == "payout"
+    ours = order.profile == "mpesa payout"
     return f"{SHORTCODE}_{order.reference}" if ours else order.reference
 
 
@@ -526,7 +538,7 @@ class Book:
 
 def is_right(order: Order, entry: Entry) -> bool:
     """Return whether an entry has the order's amount, currency and phone number."""
-    ours = (Decimal(order.amount), order.what.currency, order.phone)
+    ours = (Decimal(order.amount), order.what.currency, number_of(order))
     return (entry.amount, entry.currency, entry.party) == ours
 
 
@@ -1118,7 +1130,7 @@ async def _naive(loop: Loop, client: Naive, seed: int, count: int) -> Tally:
     weather = Weather(seed, share=0.3)
     city = City(weather, seed=seed, payer_delay=1.0, default=Status.SUCCEEDED)
     city.mpesa.locks = False
-    city.mpesa.accounts.utility = Decimal(10**9)
+    city.mpesa.accounts.utility = city.mpesa.accounts.working = Decimal(10**9)
     city.mpesa.tokens.issue("simulator")
     async with city:
         told = await client.pay_all(f"{city.url}/{client.account}", count)
