@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
+from itertools import permutations
 from typing import Any
 
 import msgspec
@@ -435,6 +436,9 @@ def test_an_answer_may_repeat_nothing_of_its_payout() -> None:
     """What is left out contradicts nothing; a success without its amount is pending."""
     bare = {"id": "pt-1", "status": "succeeded"}
     paid = drive(WAVE.payout(Script(WAVE, said(bare)), order("payout")))
+    silent = session(client_reference=None, amount=None, currency=None)
+    opened = drive(WAVE.collect(Script(WAVE, said(silent)), order()))
+    assert (opened.provider_reference, opened.amount) == ("cos-18qq25rgr100a", None)
     assert (paid.provider_reference, paid.status) == ("pt-1", Status.PENDING)
 
 
@@ -520,13 +524,17 @@ def test_what_is_found_by_our_reference_is_what_became_of_the_order() -> None:
     lost = msgspec.structs.replace(PAID, provider_reference=None, reference="CMD-2024-001")
     gone = session(id="cos-1", checkout_status="expired", payment_status="cancelled")
     newer = {**gone, "id": "cos-2", "when_created": "2024-01-16T10:00:00Z"}
-    still = session(id="cos-3")
-    paid = session(id="cos-4", checkout_status="complete", payment_status="succeeded")
-    for found, expected, status in (
+    still = session(id="cos-3", when_created="2024-01-15T11:00:00Z")
+    paid = session(id="cos-4", checkout_status="Complete", payment_status="Succeeded")
+    cases = (
         ([gone, paid, still, newer], "cos-4", Status.SUCCEEDED),
         ([gone, still, newer], "cos-3", Status.PENDING),
         ([newer, gone], "cos-2", Status.EXPIRED),
-    ):
+        ([{**still, "checkout_status": "Expired"}, session(id="cos-5")], "cos-5", Status.PENDING),
+        ([{**still, "when_created": None}, session(id="cos-5")], "cos-5", Status.PENDING),
+    )
+    listed = [(each, *ends) for found, *ends in cases for each in permutations(found)]
+    for found, expected, status in listed:
         script = Script(WAVE, said({"result": found}))
         payment = drive(WAVE.find(script, lost))
         assert (payment.provider_reference, payment.status) == (expected, status)
@@ -793,6 +801,7 @@ def test_the_signature_covers_the_time_and_the_raw_body_without_a_dot() -> None:
         f"{now},v0={mac}",
         f"{now},v1={mac.upper()}",
         f"{now},v1=é",
+        f"{now},v1=\udcff",
         "",
         "," * 99,
         f"{now}" + f",v1={'0' * 64}" * 40 + f",v1={mac}",
@@ -824,7 +833,14 @@ def test_a_shared_secret_proves_who_sent_it_and_not_what() -> None:
     for word in ("Bearer", "bearer"):
         shared = WebhookRequest(body=body, headers={"authorization": f"{word} the-old-one"})
         assert claimed(shared).trust is Trust.ORIGIN
-    for header in ("Bearer the-old", "the-old-one", "Bearer", "Bearer é", "Basic the-old-one"):
+    for header in (
+        "Bearer the-old",
+        "the-old-one",
+        "Bearer",
+        "Bearer é",
+        "Bearer \udcff",
+        "Basic the-old-one",
+    ):
         with pytest.raises(BadWebhook, match="neither a Wave-Signature"):
             claimed(WebhookRequest(body=body, headers={"authorization": header}))
     with pytest.raises(BadWebhook):
