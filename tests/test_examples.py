@@ -255,6 +255,20 @@ async def test_payroll_pays_phones_at_their_networks(tmp_path: Path) -> None:
         assert sim.ledger.paid_out() == 12_000
 
 
+async def test_payroll_pays_by_wave(tmp_path: Path) -> None:
+    """One setting names the account; a salary whose answer is lost is sent again with its key."""
+    rows = "id,phone,amount\nawa,+221771234567,5000\nben,+221771234568,7000\n"
+    async with Simulator(payer_delay=0.0) as sim:
+        account = settings(sim, tmp_path, wave="wave")
+        env = {**account, **payroll(sim, tmp_path), "PAYROLL": "wave XOF"}
+        sim.fault("wave", "POST /v1/payout", kind=Fault.DROP_AFTER)
+        code, said = await ran("payroll", "2026-11", env=env, given=rows)
+        assert (code, "2 of 2 are paid" in said) == (0, True), said
+        assert (await ran("payroll", "2026-11", env=env, given=rows))[0] == 0
+        assert sim.ledger.paid_out() == 12_000
+        assert len(sim.received("wave", "POST /v1/payout")) == 3
+
+
 async def test_a_supplier_is_paid_once(tmp_path: Path) -> None:
     """By paybill and till; again, and after a lost answer, it is never sent a second time."""
     async with Simulator(payer_delay=0.0) as sim:

@@ -12,6 +12,7 @@ from ..replies import Refused, json_reply
 # "No leading zeros; must be positive for requests"; XOF has no decimals.
 _AMOUNT = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 _MOBILE = re.compile(r"\+[1-9][0-9]{7,14}", re.ASCII)
+_SHOPS = ("https://", "http://127.0.0.1:", "http://localhost:")
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 
 
@@ -88,8 +89,11 @@ def text(body: Mapping[str, Any], name: str, longest: int) -> str | None:
 
 
 def url(body: Mapping[str, Any], name: str) -> str:
-    """Read an address to which the payer is sent: https."""
+    """Read an address to which the payer is sent: https.
+
+    A shop on this machine has none, and is tried here all the same.
+    """
     given = body.get(name)
-    if not isinstance(given, str) or not given.startswith("https://"):
+    if not isinstance(given, str) or not given.startswith(_SHOPS):
         raise invalid(name, "An https URL is required.")
     return given
