@@ -242,6 +242,24 @@ async def test_it_calls_the_coroutine_and_prints_json(tmp_path: Path) -> None:
         assert sim.ledger.charged(reference) == 0
 
 
+async def test_a_sandbox_user_is_made_by_the_command_of_the_setup() -> None:
+    """The fields that it prints, beside the key that it had, make an account that can be asked."""
+    async with Simulator() as sim:
+        here = {
+            "PAYMUX_MTN_MOMO__DRIVER": "mtn_momo",
+            "PAYMUX_MTN_MOMO__BASE_URL": sim.mtn_momo.url,
+            "PAYMUX_MTN_MOMO__COLLECTION_KEY": "simulator",
+        }
+        words = ("mtn_momo", "provision", "--callback_host", "shop.example")
+        made = await asyncio.to_thread(_run, *words, **here)
+        fields = json.loads(made.stdout)
+        here |= {f"PAYMUX_MTN_MOMO__{name.upper()}": value for name, value in fields.items()}
+        words = ("mtn_momo", "holder_active", "--phone", "46733123499")
+        asked = await asyncio.to_thread(_run, *words, **here)
+    assert {*fields} == {"collection_user", "collection_api_key"}
+    assert (asked.exit_code, asked.stdout.strip()) == (0, "true")
+
+
 async def test_what_is_wrong_is_refused_before_anything_is_sent() -> None:
     """A field that the driver refuses is exit code 2, and the provider sees no request."""
     async with Simulator() as sim:

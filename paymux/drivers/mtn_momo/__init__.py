@@ -10,9 +10,10 @@ Setup:
 1. On momodeveloper.mtn.com subscribe to Collection, and to Disbursement for payouts and refunds.
    The profile shows a subscription key for each: `collection_key`, `disbursement_key`.
 2. In the sandbox, each product's API user and API key are made by us, with the host of
-   `webhook_base`: `paymux run mtn_momo provision callback_host=shop.example`. A live account's are
-   made in MTN's partner portal, where the callback host is registered, too: `collection_user`,
-   `collection_api_key`, and those of the disbursement.
+   `webhook_base`: `paymux run mtn_momo provision --callback_host shop.example`, which with
+   `--product disbursement` makes the other ones. A live account's are made in MTN's partner portal,
+   where the callback host is registered, too: `collection_user`, `collection_api_key`, and those of
+   the disbursement.
 3. `id_key`: a text of your own, of 16 characters or more, that is never changed. `target` is the
    country, such as "mtncameroon", and `platform` is "proxy" (proxy.momoapi.mtn.com) or "africa"
    (momoapi.momo.africa, since autumn 2026). `base_url` is for a country's own host.
