@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paymux.drivers._ids import derived_uuid
+from paymux.drivers.base import Duplicate
 from paymux.drivers.mtn_momo import MtnMomo
 from paymux.drivers.mtn_momo.account import own_id
 from paymux.drivers.mtn_momo.answers import PAYOUT_REASON, REASON, REFUSALS
@@ -22,7 +23,7 @@ from paymux.errors import (
     Rejected,
     UsageError,
 )
-from paymux.http import Request, Response, WebhookRequest
+from paymux.http import Request, Response, WebhookRequest, post
 from paymux.models import Kind, Order, Payment, Reason, Status, Trust
 from paymux.testing.contract import Case, Shape
 from paymux.transport.outcome import Means, decide
@@ -398,9 +399,58 @@ def test_the_gateway_refuses_before_any_wallet(status: int, kind: type[ProviderE
     drive(driver.collect(send, order()))
     body = json.dumps({"statusCode": status, "message": "no"}).encode()
     (request,) = send.requests
-    assert type(driver.judge(request, Response(status=status, body=body))) is kind
+    error = driver.judge(request, Response(status=status, body=body))
+    assert type(error) is kind
+    assert error is not None
+    assert error.message == "no"
     odd = json.dumps({"statusCode": 418, "message": "no"}).encode()
     assert driver.judge(request, Response(status=status, body=odd)) is None
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 429, 500, 503])
+def test_the_gateways_other_errors_prove_nothing(status: int) -> None:
+    """It may have passed the request on before: of money nothing is sure."""
+    driver, send = script(ACCEPTED)
+    drive(driver.payout(send, order("payout")))
+    body = json.dumps({"statusCode": status, "message": "no"}).encode()
+    assert driver.judge(send.requests[0], Response(status=status, body=body)) is None
+
+
+def test_a_duplicate_is_409_to_money_and_nothing_else() -> None:
+    """The same code in a look-up, or under another status, is none."""
+    driver, send = script(ACCEPTED)
+    drive(driver.payout(send, order("payout")))
+    (request,) = send.requests
+    twice = reply("mtn_momo", "resource_already_exist.409")
+    error = driver.judge(request, twice)
+    assert isinstance(error, Duplicate)
+    assert error.code == "RESOURCE_ALREADY_EXIST"
+    assert error.message.startswith("Duplicated reference id")
+    assert driver.judge(request, msgspec.structs.replace(twice, status=500)) is None
+    look = msgspec.structs.replace(request, money=False)
+    assert not isinstance(driver.judge(look, twice), Duplicate)
+
+
+@pytest.mark.parametrize("body", [{}, {"message": "m"}, {"code": None}, {"code": ["NOT_ALLOWED"]}])
+def test_an_error_without_a_code_is_none(body: dict[str, Any]) -> None:
+    """A code that is no text is none of the list, and raises nothing."""
+    driver, send = script(ACCEPTED)
+    drive(driver.payout(send, order("payout")))
+    reply = Response(status=500, body=json.dumps(body).encode())
+    assert driver.judge(send.requests[0], reply) is None
+
+
+def test_a_listed_code_beside_other_fields_is_no_error_of_mtns() -> None:
+    """A proxy may echo a code: only code and message are MTN's form, and the message may lack."""
+    driver, send = script(ACCEPTED)
+    drive(driver.payout(send, order("payout")))
+    (request,) = send.requests
+    bare = {"code": "NOT_ALLOWED"}
+    error = driver.judge(request, Response(status=500, body=json.dumps(bare).encode()))
+    assert isinstance(error, Rejected)
+    assert error.message == ""
+    more = {**bare, "message": "m", "path": "/x"}
+    assert driver.judge(request, Response(status=500, body=json.dumps(more).encode())) is None
 
 
 @pytest.mark.parametrize("code", REFUSALS)
@@ -412,7 +462,7 @@ def test_a_listed_code_refuses_with_its_reason(code: str, status: int) -> None:
     body = json.dumps({"code": code, "message": "m"}).encode()
     error = driver.judge(send.requests[0], Response(status=status, body=body))
     assert isinstance(error, Rejected)
-    assert (error.code, error.reason) == (code, REFUSALS[code])
+    assert (error.code, error.reason, error.message) == (code, REFUSALS[code], "m")
 
 
 @given(st.text(max_size=40), st.sampled_from([400, 401, 403, 404, 409, 500, 503]))
@@ -433,8 +483,23 @@ def test_a_refused_login_is_authentication_failed(case: str) -> None:
     with pytest.raises(AuthenticationFailed):
         drive(driver.login(send, "proxy:collection"))
     driver, send = script(reply("mtn_momo", "token_no_target.400"))
-    with pytest.raises(Rejected):
+    with pytest.raises(Rejected, match="X-Target-Environment"):
         drive(driver.login(send, "proxy:collection"))
+    denied = Response(status=401, body=b'{"statusCode": 401, "message": "denied"}')
+    driver, send = script(denied)
+    with pytest.raises(AuthenticationFailed, match="denied"):
+        drive(driver.login(send, "proxy:collection"))
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 500, 503])
+@pytest.mark.parametrize("body", [b"", b"{}", b"<html></html>", b'{"message": "x"}'])
+def test_a_login_s_other_errors_say_nothing_of_credentials(status: int, body: bytes) -> None:
+    """A firewall's page, or MTN's own trouble, is no wrong key: the login is tried again."""
+    driver = MtnMomo(**LIVE)
+    request = post("/collection/token/", Empty, None, money=False)
+    error = driver.judge(request, Response(status=status, body=body))
+    assert not isinstance(error, AuthenticationFailed)
+    assert decide(driver, request, Response(status=500, body=b'{"error": "x"}')).error is None
 
 
 ENDS: dict[str, tuple[Status, Reason]] = {

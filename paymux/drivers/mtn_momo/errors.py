@@ -23,18 +23,19 @@ def refusal(request: Request[Any], reply: Response) -> ProviderError | None:
         return _login(said, reply.status)
     if is_gateways(said, reply.status):
         kind = {401: AuthenticationFailed, 403: Rejected}.get(reply.status)
-        return None if kind is None else kind(str(said["message"]))
-    code, message = str(said.get("code") or ""), str(said.get("message") or "")
+        return kind(str(said["message"])) if kind else None
+    code, message = str(said.get("code")), str(said.get("message", ""))
     if request.money and code == _DUPLICATE and reply.status == 409:
         return Duplicate(message, code=code)
-    if code in REFUSALS and said.keys() <= {"code", "message"}:
-        return Rejected(message, code=code, reason=REFUSALS[code])
-    return None
+    listed = code in REFUSALS and said.keys() <= {"code", "message"}
+    return Rejected(message, code=code, reason=REFUSALS[code]) if listed else None
 
 
 def _login(said: Mapping[str, Any], status: int) -> ProviderError | None:
     """Return what a login's refusal means; each of these comes from MTN itself."""
-    word, message = str(said.get("error") or ""), str(said.get("message") or "")
-    if word in _LOGINS or is_gateways(said, 401):
-        return AuthenticationFailed(word or message)
+    word = str(said.get("error", ""))
+    if is_gateways(said, 401):
+        return AuthenticationFailed(str(said["message"]))
+    if word in _LOGINS:
+        return AuthenticationFailed(word)
     return Rejected(word) if status == 400 and word else None
