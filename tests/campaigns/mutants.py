@@ -305,6 +305,17 @@ EQUIVALENT: Mapping[str, str] = {
         " => if b2b.is_business(payee):"
     ): "The facts of a collect are the same.",
     "drivers/mpesa/results.proof: return None => return": "Both return None.",
+    "drivers/pawapay/errors.refusal: return None => return": "Both return None.",
+    "drivers/pawapay/errors.refusal: return None => pass": "Both return None.",
+    "drivers/pawapay/errors._of_money: return None => return": "Both return None.",
+    (
+        "drivers/pawapay/errors._of_money: reason = REFUSALS.get(code or '')"
+        " => reason = REFUSALS.get(code)"
+    ): "Neither None nor an empty text is a code.",
+    (
+        "drivers/pawapay/errors._of_money: reason = REFUSALS.get(code or '')"
+        " => reason = REFUSALS.get(code or 'mutant')"
+    ): "Neither is a code.",
     **{
         f"drivers/wave/answers.Payouts.one: {before} => {after}": "There is one."
         for before, after in (

@@ -24,6 +24,7 @@ MTN = "250783456000"
 MTN_RWANDA = "MTN_MOMO_RWA"
 KEY = "a key of sixteen characters"
 TAKES = {"status": "ACCEPTED"}
+PARAMETER = "INVALID_PARAMETER"
 ANSWERS: dict[str, Status] = {
     "failed.200": Status.FAILED,
     "completed.200": Status.SUCCEEDED,
@@ -505,3 +506,57 @@ def test_the_id_of_an_order_stays_in_every_release() -> None:
     """It is how a lost journal finds an order again."""
     assert uuid("collect", "order-1") == "32202e6e-842e-4c39-9258-c3fd76ae29a9"
     assert uuid("refund", "order-1") == "a00d8e87-0e24-4dbd-9c1d-f513a92f5bd9"
+
+
+def looked(body: object, status: int) -> Any:
+    """Return the verdict on an answer to a look-up."""
+    return FRESH.judge(get("/v2/deposits/x", Found), said(body, status))
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "kind", "code"),
+    [
+        ({"status": "NOT_FOUND"}, 200, NotFound, None),
+        ({"status": "REJECTED"}, 200, Rejected, None),
+        ({"failureReason": {"failureCode": "INVALID_PARAMETER"}}, 200, Rejected, PARAMETER),
+        ({"failureReason": {"failureCode": "INVALID_PARAMETER"}}, 400, Rejected, PARAMETER),
+        ({"failureReason": {"failureCode": "INVALID_PARAMETER"}}, 404, NotFound, None),
+        ({"failureReason": {"failureCode": "INVALID_PARAMETER"}}, 409, type(None), None),
+        ({"status": "NOT_FOUND"}, 202, type(None), None),
+        ({"status": "NOT_FOUND"}, 503, type(None), None),
+        ({"status": "FOUND"}, 200, type(None), None),
+    ],
+)
+def test_a_look_up_is_refused_as_its_page_says(
+    body: object, status: int, kind: type, code: str | None
+) -> None:
+    """Only what is on a page is a refusal; HTTP 404 and 429 are read as everywhere."""
+    error = looked(body, status)
+    assert type(error) is kind
+    assert getattr(error, "code", None) == code
+
+
+def test_an_error_has_the_code_and_the_words_of_pawapay() -> None:
+    """So a caller can log them; where pawaPay says nothing, there are none."""
+    told = {"failureReason": {"failureCode": "AUTHORISATION_ERROR", "failureMessage": "no right"}}
+    for error in (judged(told, 403), looked(told, 403)):
+        assert isinstance(error, AuthenticationFailed)
+        assert (error.code, error.message) == ("AUTHORISATION_ERROR", "no right")
+    bare = judged({"status": "REJECTED", "failureReason": {"failureCode": "INVALID_AMOUNT"}})
+    assert isinstance(bare, Rejected)
+    assert (bare.code, bare.message) == ("INVALID_AMOUNT", "")
+    twice = judged(sample("pawapay", "duplicate.200"))
+    assert isinstance(twice, Duplicate)
+    assert (twice.code, twice.message) == ("DUPLICATE_IGNORED", "DUPLICATE_IGNORED")
+    unknown = looked({"status": "NOT_FOUND"}, 200)
+    assert "not known yet" in str(unknown)
+    with pytest.raises(Unreadable, match="without a code"):
+        judged({"status": "REJECTED"})
+
+
+def test_a_refund_that_names_its_deposit_is_a_refund() -> None:
+    """A message with both ids is about the refund."""
+    refund = sample("pawapay", "refund_completed.200")["data"]
+    body = {**refund, "refundId": uuid("refund", "x"), "depositId": ID}
+    claims = FRESH.webhook(WebhookRequest(body=json.dumps(body).encode())).claims
+    assert (claims.kind, claims.provider_reference) == ("refund", uuid("refund", "x"))
