@@ -309,6 +309,13 @@ EQUIVALENT: Mapping[str, str] = {
     "drivers/pawapay/errors.refusal: return None => pass": "Both return None.",
     "drivers/pawapay/errors._of_money: return None => return": "Both return None.",
     (
+        "drivers/pawapay/answers.Said.named: return found[0] => return found[-1]"
+    ): "There is exactly one.",
+    (
+        "drivers/pawapay/answers.Said.code: failed = (self.status or '').strip(' .').upper()"
+        " == 'FAILED' => failed = (self.status or 'mutant').strip(' .').upper() == 'FAILED'"
+    ): "Neither word is FAILED.",
+    (
         "drivers/pawapay/errors._of_money: reason = REFUSALS.get(code or '')"
         " => reason = REFUSALS.get(code)"
     ): "Neither None nor an empty text is a code.",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from paymux.drivers.base import Duplicate
 from paymux.drivers.pawapay import PawaPay
-from paymux.drivers.pawapay.answers import FAILURES, STATUS, Found, Said
+from paymux.drivers.pawapay.answers import FAILURES, NO_CODE, STATUS, Failure, Found, Said
 from paymux.drivers.pawapay.errors import CREDENTIALS, REFUSALS
 from paymux.drivers.pawapay.orders import shown, written
 from paymux.errors import AuthenticationFailed, NotFound, OutcomeUnknown, Rejected, UsageError
@@ -560,3 +560,41 @@ def test_a_refund_that_names_its_deposit_is_a_refund() -> None:
     body = {**refund, "refundId": uuid("refund", "x"), "depositId": ID}
     claims = FRESH.webhook(WebhookRequest(body=json.dumps(body).encode())).claims
     assert (claims.kind, claims.provider_reference) == ("refund", uuid("refund", "x"))
+
+
+@pytest.mark.parametrize("word", ["COMPLETED", "FAILED", "PROCESSING", "FOUND", None])
+def test_an_answer_that_neither_accepts_nor_refuses_is_none(word: str | None) -> None:
+    """A request is ACCEPTED, or ENQUEUED by v1; any other word leaves its outcome unknown."""
+    answer = Said(deposit_id=ID, status=word)
+    with pytest.raises(Unreadable, match="neither accepts"):
+        answer.answers_order(ID)
+    with pytest.raises(Unreadable, match="another id"):
+        answer.answers_order(uuid("collect", "order-1"))
+    for taken in ("ACCEPTED", "ENQUEUED"):
+        assert Said(deposit_id=ID, status=taken).answers_order(ID)
+        assert drive(FRESH.collect(Script(FRESH, accepted()), order())).status is Status.PENDING
+
+
+def test_a_status_check_is_about_its_payment_and_has_a_status() -> None:
+    """Otherwise it is no answer, with the reason in words."""
+    other = Found(status="FOUND", data=Said(deposit_id=ID, status="COMPLETED"))
+    assert other.answers("collect", ID)
+    with pytest.raises(Unreadable, match="about another payment"):
+        other.answers("payout", ID)
+    with pytest.raises(Unreadable, match="about another payment"):
+        other.answers("collect", uuid("collect", "x"))
+    with pytest.raises(Unreadable, match="no status"):
+        Found(status="FOUND", data=Said(deposit_id=ID)).answers("collect", ID)
+    with pytest.raises(Unreadable, match="no id of one"):
+        Found(status="NOT_FOUND").answers("collect", ID)
+
+
+@pytest.mark.parametrize("word", ["FAILED", "failed", " Failed. "])
+def test_a_failure_without_a_code_is_none_in_any_spelling(word: str) -> None:
+    """What else the word may look like, it ends nothing."""
+    assert Said(status=word).code() == NO_CODE
+    assert Said(status=word, failure_reason=Failure(failure_code="OTHER_ERROR")).code() == (
+        "OTHER_ERROR"
+    )
+    assert Said(status="COMPLETED").code() is None
+    assert Said().code() is None
