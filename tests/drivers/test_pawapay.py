@@ -598,3 +598,25 @@ def test_a_failure_without_a_code_is_none_in_any_spelling(word: str) -> None:
     )
     assert Said(status="COMPLETED").code() is None
     assert Said().code() is None
+
+
+def test_a_payer_may_have_made_a_code_and_is_led_to_two_pages() -> None:
+    """PREAUTH sends the code, REDIRECT_AUTH where the payer goes; the second page may be named."""
+    script = Script(FRESH, accepted())
+    urls = {"return_url": "https://shop.example/yes", "cancel_url": "https://shop.example/no"}
+    drive(FRESH.collect(script, order(extra={"pre_authorisation_code": "367025"}, **urls)))
+    body = sent(script)
+    assert body["preAuthorisationCode"] == "367025"
+    assert (body["successfulUrl"], body["failedUrl"]) == tuple(urls.values())
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [("collect", ""), ("collect", 5), ("collect", "1" * 37), ("payout", "1")]
+)
+def test_a_code_that_is_none_is_refused_unsent(kind: Kind, code: object) -> None:
+    """UsageError, and nothing is sent; a payout has no payer."""
+    script = Script(FRESH)
+    asked = order(kind=kind, extra={"pre_authorisation_code": code})
+    with pytest.raises(UsageError, match="pre_authorisation_code"):
+        drive(FRESH.collect(script, asked) if kind == "collect" else FRESH.payout(script, asked))
+    assert script.requests == []

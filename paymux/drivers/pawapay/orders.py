@@ -33,6 +33,7 @@ _ID: Mapping[Kind, str] = {"collect": "depositId", "payout": "payoutId", "refund
 _LOOK_UPS = {kind: get(f"{path}/{{id}}", Found) for kind, path in PATHS.items()}
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 _PROVIDER = re.compile(r"[A-Z0-9_]{3,40}", re.ASCII)
+_CODE = re.compile(r"[A-Za-z0-9]{1,36}", re.ASCII)
 _NOT_SHOWN = re.compile(r"[^A-Za-z0-9]+")
 MESSAGE_CHARS = range(4, 23)  # of a customerMessage: alphanumeric, and spaces
 METADATA_FIELDS = 10
@@ -52,7 +53,7 @@ async def order(driver: "PawaPay", send: Send, order: Order) -> Payment:
         "payer" if order.kind == "collect" else "recipient": party,
         "customerMessage": message,
         "clientReferenceId": order.reference,
-        "preAuthorisationCode": order.extra.get("pre_authorisation_code"),
+        "preAuthorisationCode": _code(order),
         "successfulUrl": order.return_url,
         "failedUrl": order.cancel_url or order.return_url,
         "metadata": fields(order.metadata),
@@ -107,6 +108,16 @@ async def _provider(send: Send, order: Order) -> str:
     if order.operator is not None:
         return provider_of(order.operator, number)
     return (await toolkit.predict(send, number)).provider or ""
+
+
+def _code(order: Order) -> str | None:
+    """Return the code that a payer has made before, where the operator wants one (PREAUTH)."""
+    given = order.extra.get("pre_authorisation_code")
+    code = coerce.text(given)
+    if given is not None and (order.kind != "collect" or not _CODE.fullmatch(code or "")):
+        accepted = "1 to 36 letters and digits, of a collect"
+        raise UsageError.field("pre_authorisation_code", given, accepted)
+    return code
 
 
 def checked_provider(value: object) -> str:
