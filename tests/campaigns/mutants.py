@@ -213,7 +213,6 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
             "drivers/pawapay/answers.Said.code",
             "drivers/pawapay/answers.Said.answers_order",
             "drivers/pawapay/answers.Found.answers",
-            "drivers/pawapay/configuration.check",
             "drivers/pawapay/orders.order",
             "drivers/pawapay/orders.refund",
             "drivers/pawapay/orders.look_up",
@@ -315,6 +314,21 @@ EQUIVALENT: Mapping[str, str] = {
         "drivers/pawapay/answers.Said.code: failed = (self.status or '').strip(' .').upper()"
         " == 'FAILED' => failed = (self.status or 'mutant').strip(' .').upper() == 'FAILED'"
     ): "Neither word is FAILED.",
+    (
+        "drivers/pawapay/orders._provider: number = order.party or '' => number = order.party"
+    ): "The pool gives every order of the two kinds a party.",
+    (
+        "drivers/pawapay/orders._provider: number = order.party or ''"
+        " => number = order.party or 'mutant'"
+    ): "The pool gives every order of the two kinds a party.",
+    (
+        "drivers/pawapay/orders._provider: return (await toolkit.predict(send, number)).provider"
+        " or '' => return (await toolkit.predict(send, number)).provider"
+    ): "A prediction without an operator is no answer.",
+    (
+        "drivers/pawapay/orders._provider: return (await toolkit.predict(send, number)).provider"
+        " or '' => return (await toolkit.predict(send, number)).provider or 'mutant'"
+    ): "A prediction without an operator is no answer.",
     (
         "drivers/pawapay/errors._of_money: reason = REFUSALS.get(code or '')"
         " => reason = REFUSALS.get(code)"

@@ -192,6 +192,19 @@ def test_a_refund_of_an_order_of_ours_derives_the_deposit() -> None:
     paid = Payment(account="pawapay", reference="order-1")
     drive(FRESH.refund(script, order(kind="refund", party=None), paid))
     assert sent(script)["depositId"] == uuid("collect", "order-1")
+    script = Script(FRESH, accepted("refund"))
+    page = Payment(account="pawapay", reference="order-1", provider_reference=ID)
+    drive(FRESH.refund(script, order(kind="refund", party=None), page))
+    assert sent(script)["depositId"] == ID
+
+
+@pytest.mark.parametrize("named", [{}, {"provider_reference": "order-1"}, {"receipt": "1"}])
+def test_a_refund_needs_the_deposit(named: dict[str, Any]) -> None:
+    """A payment without our reference and pawaPay's id is UsageError, and nothing is sent."""
+    script = Script(FRESH)
+    with pytest.raises(UsageError, match=r"provider_reference.*UUID"):
+        drive(FRESH.refund(script, order(kind="refund"), Payment(account="pawapay", **named)))
+    assert script.requests == []
 
 
 @pytest.mark.parametrize("kind", ["payout", "refund"])
@@ -199,14 +212,21 @@ def test_only_a_deposit_is_refunded(kind: Kind) -> None:
     """A refund of anything else is UsageError, and nothing is sent."""
     script = Script(FRESH)
     paid = Payment(account="pawapay", kind=kind, provider_reference=ID)
-    with pytest.raises(UsageError, match=r"payment\.kind"):
+    with pytest.raises(UsageError, match=r"payment\.kind.*a deposit"):
         drive(FRESH.refund(script, order(kind="refund", party=None), paid))
     assert script.requests == []
 
 
 @pytest.mark.parametrize(
     ("asked", "text"),
-    [("10", "10"), ("10.5", "10.5"), ("10.50", "10.5"), ("0.01", "0.01"), ("1000", "1000")],
+    [
+        ("10", "10"),
+        ("10.5", "10.5"),
+        ("10.50", "10.5"),
+        ("0.01", "0.01"),
+        ("1000", "1000"),
+        ("10.00", "10"),
+    ],
 )
 def test_an_amount_has_no_zeros_at_its_end(asked: str, text: str) -> None:
     """The page's pattern forbids a fraction that ends in 0, which is refused."""

@@ -68,8 +68,7 @@ async def refund(driver: "PawaPay", send: Send, order: Order, payment: Payment) 
     deposit = payment.provider_reference
     if deposit is None and payment.reference is not None:
         deposit = driver.id_of("collect", payment.reference)
-    if payment.operator is not None:
-        configuration.check(driver, order, payment.operator)
+    configuration.check(driver, order, payment.operator or "")
     body = {
         "depositId": checked_id(deposit),
         **_money(order),
