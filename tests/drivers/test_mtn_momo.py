@@ -500,6 +500,9 @@ def test_a_login_s_other_errors_say_nothing_of_credentials(status: int, body: by
     error = driver.judge(request, Response(status=status, body=body))
     assert not isinstance(error, AuthenticationFailed)
     assert decide(driver, request, Response(status=500, body=b'{"error": "x"}')).error is None
+    bare = driver.judge(request, Response(status=400, body=b"{}"))
+    assert isinstance(bare, Rejected)
+    assert bare.message == ""
 
 
 ENDS: dict[str, tuple[Status, Reason]] = {

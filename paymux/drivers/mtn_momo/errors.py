@@ -38,4 +38,4 @@ def _login(said: Mapping[str, Any], status: int) -> ProviderError | None:
         return AuthenticationFailed(str(said["message"]))
     if word in _LOGINS:
         return AuthenticationFailed(word)
-    return Rejected(word) if status == 400 and word else None
+    return Rejected(word) if status == 400 else None
