@@ -14,7 +14,7 @@ from paymux.drivers._ids import derived_uuid
 from paymux.drivers.base import Duplicate
 from paymux.drivers.mtn_momo import MtnMomo
 from paymux.drivers.mtn_momo.account import own_id
-from paymux.drivers.mtn_momo.answers import PAYOUT_REASON, REASON, REFUSALS
+from paymux.drivers.mtn_momo.answers import PAYOUT_REASON, REASON, REFUSALS, Transaction
 from paymux.errors import (
     AuthenticationFailed,
     NotFound,
@@ -592,6 +592,36 @@ def test_a_failure_may_come_without_a_reason(kind: Kind) -> None:
     """The status alone is the page's word for an end."""
     found = said(kind, "FAILED")
     assert (found.status, found.reason) == (Status.FAILED, Reason.OTHER)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_payment_has_what_was_said_of_it(kind: Kind) -> None:
+    """Each field in its place; the party is the payer of a collect, and the payee of a payout."""
+    party = {"partyIdType": "MSISDN", "partyId": "237670000001"}
+    told = {"status": "FAILED", "reason": {"code": "NOT_ENOUGH_FUNDS", "message": "no money"}}
+    body = {"externalId": "order-1", "amount": "1000", "currency": "XAF", **told}
+    answer = json.dumps({**body, "payer": party, "payee": party}).encode()
+    api = {"collect": "requesttopay", "payout": "transfer", "refund": "refund"}[kind]
+    driver, send = script(Response(status=200, body=answer))
+    assert drive(driver.verify(send, held(kind, ids={"platform": "proxy", "api": api}))) == Payment(
+        account="mtn_momo",
+        provider="mtn_momo",
+        kind=kind,
+        live=True,
+        reference="order-1",
+        provider_reference=ID,
+        ids={"platform": "proxy", "api": api},
+        status=Status.FAILED,
+        amount=Decimal(1000),
+        currency="XAF",
+        payer="237670000001" if kind == "collect" else None,
+        payee="237670000001" if kind == "payout" else None,
+        provider_status="FAILED/NOT_ENOUGH_FUNDS",
+        reason=Reason.INSUFFICIENT_FUNDS,
+        message="no money",
+    )
+    assert driver.payment(Transaction()).provider_status is None
+    assert SANDBOX.payment(Transaction()).live is False
 
 
 def test_the_portals_own_sample_has_numbers() -> None:
