@@ -784,3 +784,31 @@ def test_a_sandbox_without_an_id_key_has_ids_of_its_own_user() -> None:
     two = MtnMomo(**{**FIELDS, "collection_user": ID})
     assert own_id(one, "collect", "order-1") != own_id(two, "collect", "order-1")
     assert own_id(MtnMomo(**LIVE), "payout", "a") == derived_uuid(KEY, "payout", "a")
+
+
+@pytest.mark.parametrize("body", [{"status": "SUCCESSFUL"}, {"externalId": "order-1"}, {}])
+def test_an_answer_without_status_or_order_is_none(body: dict[str, str]) -> None:
+    """It says nothing of a payment, or not of which one: the look-up has failed."""
+    with pytest.raises(Unreadable, match="no status, or does not say about which order"):
+        msgspec.convert(body, Transaction).answers()
+    driver, send = script(Response(status=200, body=json.dumps(body).encode()))
+    with pytest.raises(OutcomeUnknown):
+        drive(driver.verify(send, held(ids={"platform": "proxy"})))
+
+
+def test_what_an_account_lacks_is_named_as_its_field() -> None:
+    """Of its own platform without a prefix; another platform is asked with credentials alone."""
+    alone = {name: "" for name in FIELDS if name.startswith("disbursement")}
+    driver, send = script(**alone)
+    with pytest.raises(UsageError) as caught:
+        drive(driver.payout(send, order("payout")))
+    assert caught.value.name == "disbursement_key"
+    with pytest.raises(UsageError) as caught:
+        drive(driver.verify(send, held(ids={"platform": "moon"})))
+    assert (caught.value.name, caught.value.accepted) == ("platform", "proxy, africa")
+    driver, send = script(MISSING)
+    with pytest.raises(NotFound):
+        drive(driver.find(send, held(provider_reference=None, reference="order-1")))
+    payouts = {name: "" for name in FIELDS if name.startswith("collection")}
+    one, two = (MtnMomo(**{**FIELDS, **payouts, "disbursement_user": user}) for user in (USER, ID))
+    assert own_id(one, "payout", "a") != own_id(two, "payout", "a")
