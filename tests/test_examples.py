@@ -255,18 +255,37 @@ async def test_payroll_pays_phones_at_their_networks(tmp_path: Path) -> None:
         assert sim.ledger.paid_out() == 12_000
 
 
-async def test_payroll_pays_by_wave(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("account", "currency", "numbers", "network", "path"),
+    [
+        ("wave", "XOF", ("221771234567", "221771234568"), "", "/v1/payout"),
+        ("intram_merchant", "XOF", ("2290161234567", "2290161234568"), "mtn", "/payouts"),
+        ("mtn_momo", "UGX", ("256772123456", "256772123457"), "", "/transfer"),
+        ("pawapay", "RWF", ("250783456789", "250783456789"), "mtn", "/v2/payouts"),
+    ],
+)
+async def test_payroll_pays_where_the_id_is_ours(
+    tmp_path: Path,
+    account: str,
+    currency: str,
+    numbers: tuple[str, str],
+    network: str,
+    path: str,
+) -> None:
     """One setting names the account; a salary whose answer is lost is sent again with its key."""
-    rows = "id,phone,amount\nawa,+221771234567,5000\nben,+221771234568,7000\n"
-    async with Simulator(payer_delay=0.0) as sim:
-        account = settings(sim, tmp_path, wave="wave")
-        env = {**account, **payroll(sim, tmp_path), "PAYROLL": "wave XOF"}
-        sim.fault("wave", "POST /v1/payout", kind=Fault.DROP_AFTER)
+    first, second = numbers
+    rows = f"id,phone,amount,network\nawa,{first},5000,{network}\nben,{second},7000,{network}\n"
+    async with Simulator(payer_delay=0.0, default=Status.SUCCEEDED) as sim:
+        accounts = settings(sim, tmp_path, **{account: account})
+        if account == "pawapay":  # which has a wallet for each country: the one that pays
+            accounts["PAYMUX_PAWAPAY__WALLET"] = "RWA/RWF"
+        env = {**accounts, **payroll(sim, tmp_path), "PAYROLL": f"{account} {currency}"}
+        sim.fault(account, f"POST {path}", kind=Fault.DROP_AFTER)
         code, said = await ran("payroll", "2026-11", env=env, given=rows)
         assert (code, "2 of 2 are paid" in said) == (0, True), said
         assert (await ran("payroll", "2026-11", env=env, given=rows))[0] == 0
         assert sim.ledger.paid_out() == 12_000
-        assert len(sim.received("wave", "POST /v1/payout")) == 3
+        assert len(sim.received(account, f"POST {path}")) == 3
 
 
 async def test_a_supplier_is_paid_once(tmp_path: Path) -> None:
