@@ -55,7 +55,7 @@ sealed = pytest.mark.parametrize("name", sorted(SEALS))
 # The providers whose signature covers all fields that we read.
 COVERED = frozenset({"cinetpay", "wave"})
 # Those whose signature proves the body: of a forgery, nothing is.
-BODIES = frozenset({"wave"})
+BODIES = frozenset({"intram_merchant", "wave"})
 
 
 @pytest.fixture(autouse=True)

@@ -49,6 +49,7 @@ from .campaigns.fuzz import (
     smaller,
     verdict,
 )
+from .cases import CASES
 
 TOTAL = 30_000  # different cases over all drivers, at least; the benchmark reads a million
 BATCH = 250  # of one seed
@@ -94,8 +95,8 @@ def test_nothing_but_bad_webhook_escapes(name: str) -> None:
 
     read()
     assert len(seen) >= TOTAL / len(names())
-    # Some messages were read, and some were refused.
-    assert outcomes["event"] > len(seen) / 25
+    # Some messages were read, and some were refused; a changed one that was signed is no event.
+    assert outcomes["event"] > len(seen) / (200 if CASES[name].signs_body else 25)
     assert outcomes["refused"] > len(seen) / 4
     assert set(ways) == set(at.ways)
 
@@ -291,12 +292,12 @@ def unplanted(name: str) -> int:
     [
         (
             "mpesa",
-            "paymux.drivers.base.json_fields",
+            "paymux.drivers._messages.json_fields",
             naive_json,
             {"JSONDecodeError", "RecursionError"},
         ),
         ("paydunya", "paymux.values.parsing._finite", float, {"changed by JSON"}),
-        ("intram", "paymux.drivers.base.form_fields", naive_form, {"UnicodeEncodeError"}),
+        ("intram", "paymux.drivers._messages.form_fields", naive_form, {"UnicodeEncodeError"}),
         (
             "cinetpay",
             "paymux.drivers.cinetpay.form_fields",
@@ -338,7 +339,7 @@ def test_planted_bugs_are_found(
 
 def test_a_finding_is_made_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A found message is made smaller, and still shows the bug."""
-    monkeypatch.setattr("paymux.drivers.base.json_fields", naive_json)
+    monkeypatch.setattr("paymux.drivers._messages.json_fields", naive_json)
     at = desk("mpesa")
     body = at.messages[0].body.replace(b'"Body"', b'"x": [1, 2, 3], "Body"')[:-1]
     case = Case("webhook", WebhookRequest(path=at.path, body=body))

@@ -33,6 +33,7 @@ from paymux import (
     get,
     post,
 )
+from paymux.drivers._repeating import Repeating
 from paymux.drivers.base import Driver, Option, Verb
 from paymux.simulator import Simulator
 from paymux.webhooks import Webhooks
@@ -103,14 +104,14 @@ def public() -> dict[str, Callable[..., Any]]:
     return found
 
 
+# What a driver's own verbs call.
+_READING = {"payment", "message_of", "body", "update", "updates_request"}
 JOURNALS = (paymux.SqliteJournal, paymux.PostgresJournal)
 
 
 def _methods(kind: type) -> dict[str, Callable[..., Any]]:
     hidden = (
-        set(dir(Driver)) | {"payment", "body", "update", "updates_request"}
-        if issubclass(kind, Driver)
-        else set()
+        set(dir(Driver)) | set(dir(Repeating)) | _READING if issubclass(kind, Driver) else set()
     )
     # Only a pool calls a journal's methods; a journal that cannot store raises OSError.
     hidden |= set(dir(paymux.Journal)) if issubclass(kind, JOURNALS) else set()
@@ -208,7 +209,8 @@ class Stage:
 
     async def _paid(self, account: str) -> Payment:
         order = self.order(account)
-        payment = await self.pay.collect(account, **order)
+        verb = self.pay.collect if load(account).can("collect") else self.pay.payout
+        payment = await verb(account, **order)
         # As if loaded from a file: without its time, it is looked up immediately.
         return msgspec.structs.replace(payment, created_at=None)
 
@@ -274,18 +276,35 @@ async def _heard(_: Payment) -> None:
 _ORDERS: Mapping[str, Mapping[str, Any]] = {
     "campay": {"currency": "XAF", "payer": "237677777777", "description": "x"},
     "cinetpay": {"currency": "XOF", "description": "x"},
+    "cinetpay_transfer": {"currency": "XOF", "payee": "2250707070707"},
+    "cinetpay_v1": {
+        "currency": "XOF",
+        "customer": Customer(name="Awa", surname="Kone", email="awa@shop.example"),
+    },
     "intram": {"currency": "XOF", "description": "x"},
+    "intram_merchant": {"currency": "XOF", "payer": "2290196000001", "operator": "mtn"},
     "mpesa": {"currency": "KES", "payer": "254708374149"},
     "mpesa_gateway": {"currency": "KES", "payer": "254708374149"},
     "mtn_momo": {"currency": "UGX", "payer": "256772123456"},
+    "pawapay": {"currency": "RWF", "payer": "250783456789", "operator": "mtn"},
     "paydunya": {"currency": "XOF", "description": "x"},
     "wave": {"currency": "XOF"},
 }
-_PAYEES = {"campay": "237677777777", "paydunya": "seller@example.com", "wave": "221771234567"}
+_PAYEES = {
+    "campay": "237677777777",
+    "cinetpay_transfer": "2250707070707",
+    "cinetpay_v1": "2250707070707",
+    "intram_merchant": "2290196000001",
+    "mtn_momo": "256772123456",
+    "pawapay": "250783456789",
+    "paydunya": "seller@example.com",
+    "wave": "221771234567",
+}
 _PLAIN: Mapping[str, Any] = {
     "accepted": True,
     "amount": 500,
     "available": Decimal(5),
+    "bill_reference": "order-1",
     "body": {"a": 1},
     "callback_host": "shop.example",
     "callback_url": "https://shop.example/pulled",
@@ -316,6 +335,9 @@ _PLAIN: Mapping[str, Any] = {
     "provider_reference": "x",
     "quantity": 1,
     "rate": 1.0,
+    "return_url": BASE,
+    "statement_id": "f4401bd2-1568-4140-bf2d-eb77d2b2b639",
+    "wallet": "ZMB/ZMW",
     "receiver": lambda _: None,
     "resolved": True,
     "settings": {"MPESA_ENVIRONMENT": "sandbox"},
@@ -475,7 +497,9 @@ def _of_stage(stage: Stage, name: str, method: str, account: str, parameter: str
         "account": lambda: account or "campay",
         "payment": lambda: held,
         "payee": lambda: _PAYEES.get(account, NOTHING),
-        "payer": lambda: "254708374149" if kind == "MpesaGateway" else NOTHING,
+        "payer": lambda: {"PayDunya": "seller@example.com", "MpesaGateway": "254708374149"}.get(
+            kind, NOTHING
+        ),
         "currency": lambda: _ORDERS[account]["currency"] if account else "XAF",
         "reference": stage.fresh,
         "event": lambda: Event(account=account, claims=held),

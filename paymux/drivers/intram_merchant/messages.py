@@ -112,11 +112,12 @@ def _claims(driver: "IntramMerchant", said: Message, data: Data, kind: Kind | No
     )
 
 
-async def subscribe(_driver: "IntramMerchant", send: Send, *, url: str, event: str = "*") -> Secret:
+async def subscribe(driver: "IntramMerchant", send: Send, *, url: str, event: str = "*") -> Secret:
     """Subscribe a URL to events, and return the secret that signs its messages, told only once.
 
     `url` is that of `pool.webhook_url(account)`; `event` is `"*"`, `"payout.*"` or one event.
     """
+    del driver  # a coroutine of `run` gets it
     if (pattern := coerce.text(event)) is None or not _EVENT.fullmatch(pattern):
         raise UsageError.field("event", event, "*, payout.*, or an event such as payout.completed")
     request = post(

@@ -56,7 +56,7 @@ async def qr_code(
     `bill_reference` as the account: by `adopt_c2b` you hear of it. `business_name` is what the app
     shows, in place of the account's. `size` is in pixels, of each side.
     """
-    name = business_name or driver.business_name
+    name = arguments.text("business_name", business_name) or driver.business_name
     if not name:
         raise UsageError.missing("business_name", "the M-Pesa app shows it to the customer")
     body = {

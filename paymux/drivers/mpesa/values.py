@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ...errors import UsageError
 from ...http import Send
 from ...models import Order
+from ...primitives import coerce
 from ...values.parsing import Scalar, parse_time, text
 from ...values.validation import checked_url
 from ..base import reveal
@@ -58,13 +59,14 @@ def typed(bill: Scalar) -> str | None:
 
 def shown(field: str, value: object, longest: int, *, shortest: int = 1) -> str:
     """Check a text that the payer or payee sees."""
-    printable = isinstance(value, str) and value.isprintable() and value.strip()
-    if not isinstance(value, str) or not printable or not shortest <= len(value) <= longest:
+    said = coerce.text(value)
+    printable = said is not None and said.isprintable() and said.strip()
+    if said is None or not printable or not shortest <= len(said) <= longest:
         accepted = f"a string of {shortest} to {longest} printable characters"
         raise UsageError.field(field, value, accepted)
-    if odd := _ODD.search(value):
+    if odd := _ODD.search(said):
         raise UsageError.field(field, value, f"text without {odd[0]}")
-    return value
+    return said
 
 
 def credentials(driver: "Mpesa", verb: str) -> tuple[str, str]:
@@ -91,9 +93,9 @@ def proof_of(driver: "Mpesa", name: str) -> Callable[[Send], Awaitable[object]] 
 
 def customer(driver: "Account", field: str, number: object) -> str:
     """Read the phone number of a customer: in these fields no till may stand."""
-    plain = number if isinstance(number, str) and ":" not in number else ""
+    said = coerce.text(number) or ""
     try:
-        return driver.party("collect", plain)
+        return driver.party("collect", "" if ":" in said else said)
     except UsageError as error:
         raise error.renamed(field) from None
 

@@ -27,6 +27,7 @@ from ...http import Send, WebhookRequest
 from ...models import Balance, Event, Kind, Method, Order, Payment, Status, Trust
 from ...values import arguments
 from ...values.parsing import Unreadable, amount, form_fields, parse_time
+from ...values.payment_arguments import checked_payment
 from ...values.validation import checked_url
 from . import configuration, orders, page, signatures, toolkit
 from .account import Account
@@ -127,7 +128,7 @@ class PawaPay(Account, frozen=True, kw_only=True):
 
     async def statement_of(self, send: Send, *, statement_id: str) -> Statement:
         """Ask for a statement by the id that `statement` returned."""
-        return await toolkit.statement(send, orders.checked_id(statement_id))
+        return await toolkit.statement(send, orders.checked_id(statement_id, "statement_id"))
 
     async def payment_page(
         self, send: Send, *, reference: str, return_url: str, **shown: Unpack[Shown]
@@ -146,15 +147,19 @@ class PawaPay(Account, frozen=True, kw_only=True):
         "ACCEPTED" says only that pawaPay tries: the payment's own status says whether it was
         cancelled. Rejected: it waits no more, or is not known.
         """
-        if payment.kind not in ("payout", "refund"):
-            raise UsageError.field("payment.kind", payment.kind, "payout or refund")
-        path = f"{orders.PATHS[payment.kind]}/fail-enqueued/{{id}}"
+        payment = checked_payment(payment)
+        kind = payment.kind
+        if kind not in ("payout", "refund"):
+            raise UsageError.field("payment.kind", kind, "payout or refund")
+        path = f"{orders.PATHS[kind]}/fail-enqueued/{{id}}"
         id = orders.checked_id(payment.provider_reference)
         return await send(toolkit.action_request(path, id))
 
     async def resend_callback(self, send: Send, *, payment: Payment) -> Undocumented:
         """Ask for the callback of a payment that has ended to be sent again."""
-        path = f"{orders.PATHS[payment.kind or 'collect']}/resend-callback/{{id}}"
+        payment = checked_payment(payment)
+        kind = payment.kind or "collect"
+        path = f"{orders.PATHS[kind]}/resend-callback/{{id}}"
         id = orders.checked_id(payment.provider_reference)
         return await send(toolkit.action_request(path, id))
 

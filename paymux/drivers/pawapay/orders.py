@@ -127,12 +127,12 @@ def checked_provider(value: object) -> str:
     return found
 
 
-def checked_id(value: str | None) -> str:
-    """Return the id of a payment at pawaPay."""
-    if value is None or not UUID.fullmatch(value):
-        accepted = "a UUID, the id that pawaPay has of the payment"
-        raise UsageError.field("provider_reference", value, accepted)
-    return value
+def checked_id(value: object, name: str = "provider_reference") -> str:
+    """Return an id that pawaPay has of a payment, or of a statement."""
+    found = coerce.text(value)
+    if found is None or not UUID.fullmatch(found):
+        raise UsageError.field(name, value, "a UUID, the id that pawaPay has of it")
+    return found
 
 
 def written(amount: Decimal) -> str:

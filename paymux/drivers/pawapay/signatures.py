@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 _LABEL = "sig-pp"
 # A callback is sent for 15 minutes; whether each try is signed anew is not told.
 _LONGEST = 20 * 60
+_LONGEST_KEY = 10_000  # characters
 _EXTRA = "pip install 'paymux[signatures]'"
 
 
 def compact(key: Secret | str) -> Secret | str:
     """Return a private key as one line; what is no text stays as it is, to be refused later."""
     said = coerce.text(key.reveal() if coerce.is_a(key, Secret) else key)
+    if said is not None and len(said) > _LONGEST_KEY:
+        raise UsageError.hidden("signing_key", "a private key of the curve P-256, as PEM")
     return key if said is None else one_line(said)
 
 

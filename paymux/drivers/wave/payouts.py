@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from ...errors import UsageError
 from ...http import Request, post
 from ...models import Order, Payment
+from ...values import arguments
 from ...values.money import whole
 from ...values.parsing import amount, parse_time
-from ...values.validation import checked_text
 from .answers import Payout, Recipient
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ def comparison(party: str, asked: Decimal, name: str, national_id: str) -> Reque
     """Return the request that compares a payee with Wave's records."""
     said = {
         "mobile": f"+{party}",
-        "name": name and checked_text("name", name, 255),
-        "national_id": national_id and checked_text("national_id", national_id, 255),
+        "name": arguments.text("name", name, longest=255),
+        "national_id": arguments.text("national_id", national_id, longest=255),
         "amount": str(whole(asked)),
         "currency": "XOF",
     }
