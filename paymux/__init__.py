@@ -127,6 +127,7 @@ if TYPE_CHECKING:
     from .drivers.intram_merchant import IntramMerchant
     from .drivers.mpesa import Mpesa
     from .drivers.mpesa_gateway import MpesaGateway
+    from .drivers.mtn_momo import MtnMomo
     from .drivers.pawapay import PawaPay
     from .drivers.paydunya import PayDunya
     from .drivers.wave import Wave
@@ -196,6 +197,7 @@ if TYPE_CHECKING:
         "IntramMerchant",
         "Mpesa",
         "MpesaGateway",
+        "MtnMomo",
         "PawaPay",
         "PayDunya",
         "Wave",

@@ -24,7 +24,7 @@ from paymux.transport.outcome import Means, Verdict, decide
 from tests.toys import now, timeless
 
 from .campaigns.naive import CLIENTS
-from .campaigns.safety import PROFILES, Book, Shop, Tally, r3, r3b, r4
+from .campaigns.safety import PROFILES, RESENDING, Book, Shop, Tally, r3, r3b, r4
 from .campaigns.simulation import City, Weather
 from .clusters import Cluster
 
@@ -52,7 +52,9 @@ def test_no_faulty_payment_is_told_wrongly(seed: int, count: int) -> None:
     # In real time, on a busy machine, every payment may end at its deadline.
     for name in PROFILES if seed else ():
         assert found.get(name, "succeeded") > 0
-        assert found.get(f"{name}: first unknown") > 0
+        # One that is sent again within its verb is hardly ever left without an answer.
+        resent = PROFILES[name].account in RESENDING
+        assert resent or found.get(f"{name}: first unknown") > 0
 
 
 @pytest.mark.parametrize("seed", range(1, 5))

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
@@ -173,6 +173,31 @@ async def test_whatever_is_changed_breaks_the_signature() -> None:
     for one in changed:
         with pytest.raises(Unreadable):
             READER.webhook(one)
+
+
+def resigned(message: WebhookRequest, *covered: str, alg: str) -> WebhookRequest:
+    """Sign these parts of a message with a known key, as section 2.5 of RFC 9421 has it."""
+    names = " ".join(f'"{name}"' for name in covered)
+    told = f'({names});alg="{alg}";keyid="SHOP:1";created={int(time.time())}'
+    host, fields = message.headers["host"], message.headers
+    parts = {"@method": message.method, "@authority": host, "@path": message.path, **fields}
+    lines = [*(f'"{name}": {parts[name]}' for name in covered), f'"@signature-params": {told}']
+    signature = OURS.sign("\n".join(lines).encode(), ec.ECDSA(hashes.SHA256()))
+    sealed = f"sig-pp=:{base64.b64encode(signature).decode()}:"
+    return bent(message, signature_input=f"sig-pp={told}", signature=sealed)
+
+
+async def test_a_known_key_proves_only_what_it_covers() -> None:
+    """A good signature that leaves out the body, or names another algorithm, is refused."""
+    message = await callback()
+    reader = PawaPay(api_token="x", callback_keys={"SHOP:1": public(OURS)})
+    whole, alg = ("@method", "@authority", "@path", "content-digest"), "ecdsa-p256-sha256"
+    assert reader.webhook(resigned(message, *whole, alg=alg)).trust is Trust.BODY
+    for left in whole:
+        with pytest.raises(Unreadable, match="does not cover"):
+            reader.webhook(resigned(message, *(one for one in whole if one != left), alg=alg))
+    with pytest.raises(Unreadable, match="another algorithm"):
+        reader.webhook(resigned(message, *whole, alg="rsa-v1_5-sha256"))
 
 
 @given(

@@ -223,8 +223,9 @@ class PayDunya(Driver, frozen=True, kw_only=True):
     ) -> dict[str, str]:
         """Send the holder of a PayDunya account a code (OPR); nothing is charged.
 
-        `payer` is an e-mail or a number of SN. To charge the account, give what is returned, and
-        the code, to `collect`, with the same amount and reference: `extra={**made, "otp": "…"}`.
+        `amount` is in whole XOF; `payer` is an e-mail or a number of SN. To charge the account,
+        give what is returned, and the code, to `collect`, with the same amount and reference:
+        `extra={**made, "otp": "…"}`.
         """
         reference = checked_reference(reference)
         description = arguments.text("description", description, longest=500)
