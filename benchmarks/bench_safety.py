@@ -1,7 +1,7 @@
 """Check that no payment is charged twice, and that no reported success or failure is wrong.
 
 Run: python -m benchmarks.bench_safety [--payments 100000] [--seeds 1000] [--seed 0] [--jobs 2]
-     [--seconds 3600] [--postgresql] [--json FILE]
+     [--seconds 3600] [--postgresql] [--only mtn_momo pawapay wave] [--json FILE]
 
 R3 makes payments under faults, at four kinds of providers: every fifth batch over real loopback
 sockets, the others in process and in virtual time. R3b runs naive clients under the same faults, to
@@ -83,12 +83,21 @@ def report_profiles(tally: Tally) -> None:
     for name, profile in PROFILES.items():
         ends = {word: tally.get(name, *word.split("/")) for word in words}
         total, unknown = sum(ends.values()), tally.get(f"{name}: first unknown")
+        if not total:
+            continue
         print(f"  {name} ({profile.says})")
         print(
             "    "
             + ", ".join(
                 f"{word.replace('/', ', ')} {count:,}" for word, count in ends.items() if count
             )
+        )
+        reached, left, again = (
+            tally.get(f"{name}: {word}") for word in ("reached", "left unknown", "sent again")
+        )
+        print(
+            f"    reached the provider {reached:,}, of them ended there and left unknown {left:,}; "
+            f"not reached {total - reached:,}; requests sent again {again:,}"
         )
         if total and unknown:
             resolved = tally.get(f"{name}: first unknown, resolved")
@@ -176,6 +185,10 @@ def main() -> int:
     parser.add_argument(
         "--postgresql", action="store_true", help="the journal of R4 is in PostgreSQL"
     )
+    accounts = sorted({profile.account for profile in PROFILES.values()})
+    parser.add_argument(
+        "--only", nargs="+", choices=accounts, default=[], help="orders of these accounts alone"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE")
     given = parser.parse_args()
     print(
@@ -187,7 +200,7 @@ def main() -> int:
         sizes = [min(BATCH, given.payments - done) for done in range(0, given.payments, BATCH)]
         found["R3"] = together(
             given.jobs,
-            [partial(r3, given.seed + at, size) for at, size in enumerate(sizes)],
+            [partial(r3, given.seed + at, size, given.only) for at, size in enumerate(sizes)],
             "R3",
             given.seconds,
         )
@@ -201,7 +214,7 @@ def main() -> int:
             server = None
             if given.postgresql:
                 server = stack.enter_context(cluster()).url().partition("?")[0]
-            work = [partial(r4, seed, given.each, server) for seed in worlds]
+            work = [partial(r4, seed, given.each, server, given.only) for seed in worlds]
             found["R4"] = together(given.jobs, work, "R4", given.seconds)
         report_r4(found["R4"])
     wrong = [one for tally in found.values() for one in tally.wrong]

@@ -7,7 +7,7 @@ import logging
 import random
 import socket
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -311,13 +311,20 @@ class Tally(msgspec.Struct, kw_only=True):
         )
 
 
-def orders_of(city: City, count: int, chance: random.Random, *, over: float) -> list[Order]:
+def profiles_of(only: Collection[str]) -> list[str]:
+    """List the profiles of these accounts, or of all."""
+    return [name for name, one in PROFILES.items() if not only or one.account in only]
+
+
+def orders_of(
+    city: City, count: int, chance: random.Random, *, over: float, only: Collection[str] = ()
+) -> list[Order]:
     """Return orders of all profiles in turn, each with another amount.
 
     The decision of each payer is set in the simulator.
     """
     found = []
-    for number, name in zip(range(count), itertools.cycle(PROFILES), strict=False):
+    for number, name in zip(range(count), itertools.cycle(profiles_of(only)), strict=False):
         order = Order(
             profile=name,
             reference=f"o-{number:06}",
@@ -521,13 +528,19 @@ class Book:
                 reference,
                 f"{looked} look-ups for {self.looks[reference]} watches and messages",
             )
-        self._count(order, charged=bool(charged), known=bool(entries))
+        self._count(order, entries, charged=bool(charged))
 
-    def _count(self, order: Order, *, charged: bool, known: bool) -> None:
+    def _count(self, order: Order, entries: list[Entry], *, charged: bool) -> None:
+        known = bool(entries)
+        sent, calls = self._city.asked["money", order.reference], self.calls[order.reference]
+        self.counts[f"{order.profile}: reached"] += known
+        self.counts[f"{order.profile}: sent again"] += max(0, sent - calls)
         word = self.told.get(order.reference, "nothing")
         if word in ("pending", "unknown", "nothing"):
             uncharged = "asked, not charged" if known else "never processed"
             word = f"unknown/{'charged' if charged else uncharged}"
+            ended = any(entry.status.terminal for entry in entries)
+            self.counts[f"{order.profile}: left unknown"] += ended
         self.counts[f"{order.profile}/{word}"] += 1
         if order.reference in self.unknown:
             self.counts[f"{order.profile}: first unknown"] += 1
@@ -762,9 +775,12 @@ class Corner(Shop):
             self.book.lie("I5", order.reference, f"{payment} can be asked for, but stays unknown")
 
 
-async def corner(city: City, seed: int, count: int, connection: Any, *, hasty: bool) -> Tally:
+async def corner(
+    city: City, seed: int, count: int, connection: Any, *, hasty: bool, only: Collection[str]
+) -> Tally:
     """R3: one batch of payments, with faults and then without."""
-    book = Book(city, orders_of(city, count, random.Random(f"{seed} orders"), over=120.0))
+    chance = random.Random(f"{seed} orders")
+    book = Book(city, orders_of(city, count, chance, over=120.0, only=only))
     deadline = 1.0 if hasty else 20.0
     pool = Pool(
         *drivers_of(city),
@@ -809,33 +825,35 @@ class Windy(asyncio.SelectorEventLoop):
         await super().sock_connect(sock, address)
 
 
-def r3(seed: int, count: int) -> Tally:
-    """Run one batch of R3; every fifth seed uses real sockets."""
+def r3(seed: int, count: int, only: Collection[str] = ()) -> Tally:
+    """Run one batch of R3, with orders of some accounts only; each fifth seed uses sockets."""
     hasty = seed % SOCKETS == 0
     weather = Weather(seed, share=0.3, hasty=hasty)
     if hasty:
         with asyncio.Runner(loop_factory=lambda: Windy(weather)) as runner:
-            found = runner.run(_over_sockets(weather, seed, count))
+            found = runner.run(_over_sockets(weather, seed, count, only))
     else:
-        found, left = simulate(seed, lambda _: _in_process(weather, seed, count))
+        found, left = simulate(seed, lambda _: _in_process(weather, seed, count, only))
         found.wrong.extend(f"I7 {one}" for one in left)
     found.counts["payments/over sockets" if hasty else "payments/in process"] = count
     repeat = f"python -m benchmarks.bench_safety --seeds 0 --seed {seed} --payments {count}"
+    repeat += f" --only {' '.join(only)}" if only else ""
     found.wrong = [f"R3 {one}\n      {repeat}" for one in found.wrong]
     return found
 
 
-async def _over_sockets(weather: Weather, seed: int, count: int) -> Tally:
+async def _over_sockets(weather: Weather, seed: int, count: int, only: Collection[str]) -> Tally:
     async with City(
         weather, seed=seed, payer_delay=lambda chance, _: chance.uniform(0, 0.15)
     ) as city:
-        return await corner(city, seed, count, None, hasty=True)
+        return await corner(city, seed, count, None, hasty=True, only=only)
 
 
-async def _in_process(weather: Weather, seed: int, count: int) -> Tally:
+async def _in_process(weather: Weather, seed: int, count: int, only: Collection[str]) -> Tally:
     city = slow_city(weather, seed)
     try:
-        return await corner(city, seed, count, Unreachable(city, seed), hasty=False)
+        connection = Unreachable(city, seed)
+        return await corner(city, seed, count, connection, hasty=False, only=only)
     finally:
         await city.core.aclose()
 
@@ -959,14 +977,17 @@ class Branch(Shop):
 class Town:
     """R4: one simulated world, from its seed to its result."""
 
-    def __init__(self, loop: Loop, seed: int, count: int, place: Place) -> None:
+    def __init__(
+        self, loop: Loop, seed: int, count: int, place: Place, only: Collection[str] = ()
+    ) -> None:
         self._loop = loop
         self._seed = seed
         self._chance = random.Random(f"{seed} town")
         self._place = place
         self._weather = Weather(seed, share=0.2)
         self.city = slow_city(self._weather, seed)
-        orders = orders_of(self.city, count, random.Random(f"{seed} orders"), over=100.0)
+        chance = random.Random(f"{seed} orders")
+        orders = orders_of(self.city, count, chance, over=100.0, only=only)
         self.book = Book(self.city, orders)
         self._heard: list[WebhookRequest] = []
         self._on_its_way: list[asyncio.TimerHandle] = []
@@ -1072,15 +1093,15 @@ class Town:
             self.book.lie("I5", reference, "it can be asked for, and stays pending")
 
 
-def r4(seed: int, count: int, server: str | None = None) -> Tally:
-    """Run one world of R4; every hundredth seed runs twice.
+def r4(seed: int, count: int, server: str | None = None, only: Collection[str] = ()) -> Tally:
+    """Run one world of R4, with orders of some accounts only; every hundredth seed runs twice.
 
     `server`: the URL of a PostgreSQL database, which has the journal in place of a file. The
     world's threads are real then, and no two runs are the same.
     """
-    found = _town(seed, count, server)
+    found = _town(seed, count, server, only)
     if seed % 100 == 0 and server is None:
-        again = _town(seed, count)
+        again = _town(seed, count, None, only)
         found.counts["worlds run twice"] = 1
         if again.digest != found.digest:
             found.wrong.append(f"I8 seed {seed}: {found.digest:.16} and {again.digest:.16}")
@@ -1091,16 +1112,17 @@ def r4(seed: int, count: int, server: str | None = None) -> Tally:
     )
     if server is not None:
         repeat += " --postgresql"
+    repeat += f" --only {' '.join(only)}" if only else ""
     found.wrong = [f"R4 {one}\n      {repeat}" for one in found.wrong]
     return found
 
 
-def _town(seed: int, count: int, server: str | None = None) -> Tally:
+def _town(seed: int, count: int, server: str | None, only: Collection[str]) -> Tally:
     files = open_files()
     with town_place(seed, server) as place:
 
         async def main(loop: Loop) -> Tally:
-            found = await Town(loop, seed, count, place).live()
+            found = await Town(loop, seed, count, place, only).live()
             found.digest = loop.digest.hexdigest()
             return found
 
