@@ -18,6 +18,7 @@ from unittest.mock import patch
 import msgspec
 
 from paymux import Payment, Pool, Reason, Status
+from paymux.drivers import load, own
 from paymux.drivers.mpesa import Mpesa
 from paymux.http import Response, WebhookRequest
 from paymux.models import Kind
@@ -28,8 +29,15 @@ from .day_workers import HOUR, LOST, Gusts, Order, Worker
 from .safety import HOOKS
 from .simulation import City, Loop, in_memory, simulate
 
-ACCOUNTS = ("campay", "cinetpay", "cinetpay_v1", "intram", "mpesa", "mpesa_gateway", "paydunya")
-PAYING = (*["mpesa"] * 6, *["campay"] * 2, *["cinetpay_v1"] * 2)  # shares of the payouts
+ACCOUNTS = tuple(own())
+SELLING = tuple(name for name in ACCOUNTS if load(name).can("collect"))
+# Shares of the payouts: M-Pesa's answers come as messages, and it is away for an hour.
+PAYING = (
+    *["mpesa"] * 6,
+    *(name for name in ACCOUNTS if name != "mpesa" and load(name).can("payout")),
+)
+# Of a lost answer of the gateway to a refund there is no other trace.
+REFUNDING = frozenset(name for name in ACCOUNTS if load(name).can("refund")) - {"mpesa_gateway"}
 PAGES = frozenset({"intram", "paydunya"})  # a payer pays the page that the shop has shown
 HOURS = 14.0  # hours for which the shop is open
 NIGHT = 26 * HOUR  # seconds after closing within which each end must be told
@@ -94,6 +102,11 @@ class Day:
         city = self.city
         city.mpesa.locks = False
         city.mpesa.accounts.utility = city.cinetpay_v1.balance = Decimal(10**8)
+        city.paydunya.balance = city.wave.balance = Decimal(10**8)
+        city.cinetpay_transfer.funds = city.mtn_momo.funds = Decimal(10**8)
+        city.pawapay.wallets["RWA/RWF"] = Decimal(10**8)
+        for method in city.intram_merchant.wallet:
+            city.intram_merchant.wallet[method] = Decimal(10**8)
         for carrier in city.campay.floats:
             city.campay.floats[carrier] = Decimal(10**8)
         # Each push is told twice, by its callback and by a confirmation; a third of the
@@ -101,12 +114,14 @@ class Day:
         city.mpesa.c2b.validation, city.mpesa.c2b.lost, city.mpesa.c2b.twice = False, 0.33, 0.05
         results = city.mpesa.results
         results.lost, results.twice, results.to_timeout_url = 0.0, 0.05, LOST
-        city.campay.webhook_url = Pool(city.driver("campay"), **HOOKS).webhook_url("campay")
+        for name in ("campay", "intram_merchant", "pawapay"):
+            hooks = Pool(city.driver(name), **HOOKS)
+            city.change(**{name: {"webhook_url": hooks.webhook_url(name)}})
         city.on_webhook(self._route)
 
     def _orders(self) -> list[Order]:
         found = [
-            self._order("collect", ACCOUNTS[number % len(ACCOUNTS)], number)
+            self._order("collect", SELLING[number % len(SELLING)], number)
             for number in range(self.size.sales)
         ]
         found += [
@@ -196,12 +211,12 @@ class Day:
             await self.place.restart()
 
     async def _refunds(self) -> None:
-        """Give some of the paid M-Pesa sales back, an hour or more after they were told."""
+        """Give some of the paid sales back, an hour or more after they were told."""
         given = 0
         while given < self.size.refunds:
             pause = self._chance.uniform(0.2, 0.8) * self._open / self.size.refunds
             await asyncio.sleep(pause)
-            ready = [one for one in self._sold if one.receipt is not None]
+            ready = [one for one in self._sold if one.account != "mpesa" or one.receipt]
             if not ready:
                 continue
             paid = self._chance.choice(ready)
@@ -209,7 +224,7 @@ class Day:
             given += 1
             self._begin(
                 Order(
-                    account="mpesa",
+                    account=paid.account,
                     kind="refund",
                     reference=paid.reference or "",
                     amount=int(paid.amount or 0),
@@ -275,12 +290,15 @@ class Day:
         key = (payment.account or "", payment.kind or "", payment.reference or "")
         self.told[key].append(payment)
         self.counts["told"] += 1
-        sold = payment.account == "mpesa" and payment.kind == "collect" and key[2].isdigit()
+        sold = key[0] in REFUNDING and key[1] == "collect" and key[2].isdigit()
         if sold and payment.status is Status.SUCCEEDED and len(self.told[key]) == 1:
             self._sold.append(payment)
 
     def _named(self, entry: Entry) -> tuple[str, str, str]:
         reference = (entry.reference or "").removeprefix("174379_").removeprefix("PP")
+        if (entry.provider, entry.kind) == ("wave", "refund"):  # named by what it gives back
+            paid = self.city.ledger.get("wave", entry.words["refund_of"])
+            reference = (paid and paid.reference) or ""
         asked = {"asked", "MerchantRequestID"} & entry.words.keys()
         if entry.provider == "mpesa" and not asked:  # it came by itself
             reference = f"c2b.{entry.words['receipt']}"

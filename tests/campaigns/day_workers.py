@@ -19,7 +19,19 @@ from .simulation import Process, Weather
 if TYPE_CHECKING:
     from .day import Day
 
-NUMBERS = {"campay": "237677777774", "cinetpay_v1": "2250512345678"}
+NUMBERS = {
+    "campay": "237677777774",
+    "cinetpay_transfer": "2250512345678",
+    "cinetpay_v1": "2250512345678",
+    "intram_merchant": "2290161234567",
+    "mtn_momo": "256772123456",
+    "paydunya": "221771234567",
+    "pawapay": "250783456000",
+    "wave": "221771234567",
+}
+# The networks of the payees, where a payout names one.
+NETWORKS = {"cinetpay_v1": "mtn", "intram_merchant": "mtn", "paydunya": "wave", "pawapay": "mtn"}
+CURRENCIES = {"pawapay": "RWF", "mtn_momo": "UGX"}
 BUYER = Customer(name="Ada", surname="Kouassi", email="ada@example.com")
 KINDS: tuple[Kind, ...] = ("collect", "payout", "refund")
 HOUR = 3600.0
@@ -48,7 +60,11 @@ class Gusts(Weather):
     def for_request(self, provider: str, method: str, path: str) -> Planned | None:
         """Lose an answer; of the gateway's orders there is no other trace."""
         money = method == "POST" and path.rstrip("/").endswith(
-            ("/collect", "/withdraw", "/payment", "request", "/create")
+            (
+                *("/collect", "/withdraw", "/payment", "request", "/create", "/requesttopay"),
+                *("/transfer", "/contact", "/payouts", "/payout", "/deposits", "/sessions"),
+                *("/payment-requests", "/submit-invoice"),
+            )
         )
         # Of a reversal, whose id is not ours, nothing may be left if two messages are lost.
         left = provider == "mpesa_gateway" or "reversal" in path
@@ -145,10 +161,10 @@ class Worker:
         given: dict[str, Any] = {"amount": order.amount, "reference": order.reference}
         if order.paid is not None:
             return await self.pool.refund(order.paid, **given)
-        given["currency"] = min(driver.own_currencies)
+        given["currency"] = CURRENCIES.get(order.account) or min(driver.own_currencies)
         number = NUMBERS.get(order.account, "254708374144")
         if order.kind == "payout":
-            given |= {"operator": "mtn"} if order.account == "cinetpay_v1" else {}
+            given |= {"operator": one} if (one := NETWORKS.get(order.account)) else {}
             return await self.pool.payout(order.account, payee=number, **given)
         wanted: dict[str, Any] = {
             "customer": BUYER,
@@ -159,4 +175,6 @@ class Worker:
         given |= {key: value for key, value in wanted.items() if key in driver.takes}
         if driver.payer == "required":
             given["payer"] = number
+            network = NETWORKS.get(order.account, "mtn")
+            given |= {"operator": network} if "operator" in driver.takes else {}
         return await self.pool.collect(order.account, **given)
