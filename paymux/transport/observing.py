@@ -254,11 +254,8 @@ def _described(observer: object, method: str, error: BaseException) -> str:
         return f"{method}: an error that cannot be described"
 
 
-# A lowercase word of an API (also b2c), a version, or the name of an id; anything else may be an id
-# that a driver wrote into the path.
-_SEGMENT = re.compile(
-    r"(?:[a-z][a-z_-]{0,39})?|[a-z]2[a-z]{1,9}|v[0-9]{1,2}(?:_[0-9]{1,2})?|\{\w{1,40}\}"
-)
+# A lowercase word of an API (also b2c), a version, or an id's name; another may be an id itself.
+_SEGMENT = re.compile(r"(?:[a-z][a-z_-]{0,39})?|[a-z]2[a-z]{1,9}|v[0-9]{1,2}(_[0-9])?|\{\w{1,40}\}")
 
 
 @lru_cache(maxsize=256)

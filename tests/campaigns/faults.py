@@ -38,6 +38,7 @@ from .faulty import (
     Visit,
     Where,
     framed,
+    hasty,
     refuses,
     request_cut,
     response_cut,
@@ -608,6 +609,7 @@ async def walk_table(
     with (
         warnings.catch_warnings(),
         patch("aiohttp.connector._SSL_CONTEXT_VERIFIED", certificates.client),
+        hasty(),
     ):
         # rows 15 and 16 do
         warnings.filterwarnings("ignore", "Sending a large body", ResourceWarning)
@@ -703,26 +705,27 @@ async def cut_everywhere(
 ) -> None:
     """R2: cut each request and each answer at every byte."""
     chance = random.Random(seed)
-    for operation in operations:
-        lengths = await measure(operation, over)
-        jobs = cuts(operation, lengths, step, chance.randrange(step))
+    with hasty():
+        for operation in operations:
+            lengths = await measure(operation, over)
+            jobs = cuts(operation, lengths, step, chance.randrange(step))
 
-        async def work(
-            jobs: Iterator[tuple[str, Case, Where]] = jobs, operation: Operation = operation
-        ) -> None:
-            desk: Desk | None = None
-            for what, case, where in jobs:
-                if tally.late:
-                    tally.skipped += 1
-                    continue
-                if desk is None or not desk.left:
-                    desk = await _fresh(desk, operation, over)
-                problem = await judged(desk, case, where, tally)
-                tally.note(desk, f"R2 {what}", case.name, where, problem)
-            if desk is not None:
-                await desk.close()
+            async def work(
+                jobs: Iterator[tuple[str, Case, Where]] = jobs, operation: Operation = operation
+            ) -> None:
+                desk: Desk | None = None
+                for what, case, where in jobs:
+                    if tally.late:
+                        tally.skipped += 1
+                        continue
+                    if desk is None or not desk.left:
+                        desk = await _fresh(desk, operation, over)
+                    problem = await judged(desk, case, where, tally)
+                    tally.note(desk, f"R2 {what}", case.name, where, problem)
+                if desk is not None:
+                    await desk.close()
 
-        await asyncio.gather(*(work() for _ in range(WORKERS)))
+            await asyncio.gather(*(work() for _ in range(WORKERS)))
 
 
 async def _fresh(desk: Desk | None, operation: Operation, over: Over) -> Desk:

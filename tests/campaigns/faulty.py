@@ -16,11 +16,12 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from decimal import Decimal
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
+from unittest.mock import patch
 
 import aiohttp
 import msgspec
@@ -185,7 +186,6 @@ _PAGES = {
 # Orders are refused long before this size; only here the check is put off, to fill a socket's
 # buffers.
 orders.MAX_JSON_BYTES = 8_000_000
-operations.WAITS = (0.001,)  # seconds, for a page that is ready at once
 _LONG = "x" * 6_000_000  # more than Linux lets a send buffer grow to (tcp_wmem: 4 MiB)
 _KEYS = "it signs with keys, which do not go stale; refused keys are row 37"
 _NO_DUPLICATE = "no page lists an answer to a repeated reference; a bare 409 is row 43"
@@ -1028,6 +1028,11 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     proxy: str = ""  # how a proxy between them refuses the tunnel
     alone: bool = False  # it bends something that other cases share
     handshakes: int | None = None
+
+
+def hasty() -> AbstractContextManager[object]:
+    """Wait for a page only a moment: time is real here, and the page is ready at once."""
+    return patch.object(operations, "WAITS", (0.001,))
 
 
 class Desk:
