@@ -316,7 +316,18 @@ def test_a_refusal_and_the_payouts_own_word_end_a_reversal(
         with pytest.raises(Rejected):
             drive(driver.repeat(script, lost))
         return
-    assert drive(driver.repeat(script, lost)).status is status
+    failed = status is Status.FAILED
+    assert drive(driver.repeat(script, lost)) == msgspec.structs.replace(
+        lost,
+        provider_reference="pt-185b5e4b8100c",
+        status=status,
+        reason=Reason.INSUFFICIENT_FUNDS if failed else None,
+        provider_status="insufficient-funds" if failed else "reversed",
+        message="spent" if failed else None,
+    )
+    silent = Response(status=200, body=b'{"status": "succeeded"}')
+    with pytest.raises(OutcomeUnknown):
+        drive(driver.repeat(Script(driver, refusal, silent), lost))
 
 
 def test_the_table_says_which_refund_is_repeated() -> None:
