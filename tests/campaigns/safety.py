@@ -417,9 +417,9 @@ class Book:
     def __init__(self, city: City, orders: Iterable[Order]) -> None:
         self.orders = {order.reference: order for order in orders}
         self.told: dict[str, str] = {}  # the last reported outcome of each order
-        # Orders that were reported as ended without a charge: the number of calls, and of requests
-        # at the provider, until then.
-        self.negative: dict[str, tuple[int, int]] = {}
+        # Orders that were reported as ended without a charge: the number of calls until then, of
+        # requests of which the provider may have something, and of all requests.
+        self.negative: dict[str, tuple[int, int, int]] = {}
         self.unknown: set[str] = set()
         self.calls: Counter[str] = Counter()  # of a money verb, by reference
         # look-ups by a watch, a confirmation or a recovery, by reference
@@ -484,15 +484,20 @@ class Book:
 
     def _deny(self, order: Order, *, refused: bool = False) -> None:
         """Record that a caller was told of no payment; `refused`: the provider had answered so."""
-        received = self._city.asked["money", order.reference]
+        received = sent = self._city.asked["money", order.reference]
         if refused and not self.entries(order):
             received = 0  # what it had received before is over, and the reference is free again
-        self.negative.setdefault(order.reference, (self.calls[order.reference], received))
+        calls = self.calls[order.reference]
+        self.negative.setdefault(order.reference, (calls, received, sent))
 
     def _asked_anew(self, reference: str) -> bool:
-        """Return whether the caller repeated an order of which the provider had nothing."""
-        calls, requests = self.negative[reference]
-        return requests == 0 and self.calls[reference] > calls
+        """Return whether a caller repeated an order of which the provider had nothing.
+
+        That is also the other caller of a double click, whose request left after a refusal.
+        """
+        calls, requests, sent = self.negative[reference]
+        again = self.calls[reference] > calls or self._city.asked["money", reference] > sent
+        return requests == 0 and again
 
     def close(self) -> None:
         """Compare the reported outcomes with the ledger, at the end."""
