@@ -161,4 +161,5 @@ async def test_payouts_of_workers_that_are_killed_are_paid_and_told_once(tmp_pat
     assert set(left.values()) <= {("sending", "pending"), ("unknown", "pending")}
     assert len(paid) + len(left) == COUNT
     assert len(paid) > COUNT / 2
-    assert max(asked.values(), default=0) <= 8
+    # Each start of a worker may ask once, and a busy machine takes longer: there is no loop.
+    assert max(asked.values(), default=0) <= KILLS
