@@ -175,10 +175,10 @@ async def test_whatever_is_changed_breaks_the_signature() -> None:
             READER.webhook(one)
 
 
-def resigned(message: WebhookRequest, *covered: str, alg: str) -> WebhookRequest:
+def resigned(message: WebhookRequest, *covered: str, alg: str, more: str = "") -> WebhookRequest:
     """Sign these parts of a message with a known key, as section 2.5 of RFC 9421 has it."""
     names = " ".join(f'"{name}"' for name in covered)
-    told = f'({names});alg="{alg}";keyid="SHOP:1";created={int(time.time())}'
+    told = f'({names});alg="{alg}";keyid="SHOP:1";created={int(time.time())}{more}'
     host, fields = message.headers["host"], message.headers
     parts = {"@method": message.method, "@authority": host, "@path": message.path, **fields}
     lines = [*(f'"{name}": {parts[name]}' for name in covered), f'"@signature-params": {told}']
@@ -198,6 +198,13 @@ async def test_a_known_key_proves_only_what_it_covers() -> None:
             reader.webhook(resigned(message, *(one for one in whole if one != left), alg=alg))
     with pytest.raises(Unreadable, match="another algorithm"):
         reader.webhook(resigned(message, *whole, alg="rsa-v1_5-sha256"))
+    for covered, more, why in (
+        ((*whole, "@path"), "", "comes twice"),
+        (whole, ";created=1", "comes twice"),
+        (whole, ";x", "a parameter that is none"),
+    ):
+        with pytest.raises(Unreadable, match=why):
+            reader.webhook(resigned(message, *covered, alg=alg, more=more))
 
 
 @given(
