@@ -23,6 +23,7 @@ import paymux
 from paymux import OutcomeUnknown, Payment, PaymuxError, Pool, ProviderError, Rejected, UsageError
 from paymux.drivers.base import Driver
 from paymux.http import PreparedRequest, Request, Response, TransportError, WebhookRequest
+from paymux.primitives import redaction
 from paymux.primitives.redaction import HIDDEN, Secret, hide, mask, shown
 
 from .toys import BASE, Desk, Keyless, Said, Toy, Wire, answer, now, timeless
@@ -469,6 +470,23 @@ def test_a_credential_is_hidden_by_its_fields_name(body: str) -> None:
 def test_what_is_no_credential_is_left_alone() -> None:
     """Ordinary fields keep their values."""
     body = '{"amount": "5000", "status": "SUCCESSFUL", "hashtag": "x", "description": "a hash"}'
+    assert hide(body) == body
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The service request is processed successfully.",
+        "Request accepted for processing",
+        "SUCCESSFUL",
+    ],
+)
+def test_an_ordinary_sentence_is_not_searched_by_a_pattern(
+    monkeypatch: pytest.MonkeyPatch, sentence: str
+) -> None:
+    """What nearly every answer says costs no search for the names of credentials."""
+    monkeypatch.setattr(redaction, "_field", None)
+    body = json.dumps({"ResultCode": "0", "ResultDesc": sentence})
     assert hide(body) == body
 
 

@@ -20,7 +20,8 @@ _SENSITIVE = (
     "password|passkey|signature|hash|x-token|notify_token|api_?key|secret|consumer_?secret|security_?credential|"
     "private_?key|public_?key|master[_-]?key|authorization|access_?token|pin|full_?name"
 )
-# one of these is in each
+# One of these is in each. They are as long as they can be: a word that is in other text, too, such
+# as the "full" of "successfully", costs each such answer a search by the pattern.
 _WORDS = (
     "pass",
     "sign",
@@ -33,7 +34,8 @@ _WORDS = (
     "credential",
     "authorization",
     "pin",
-    "full",
+    "fullname",
+    "full_name",
 )
 # minimum length of a credential that is searched for inside words, and in parsed values
 LONG_SECRET_CHARS = 8

@@ -97,7 +97,8 @@ async def attempted(call: "Call", request: Request[Any], tries: Tries) -> Attemp
             call.before_money = None
         if call.closings != call.transport.closings:  # while it waited
             raise call.closed()
-        call.check_repeat(request, tries)
+        if request.repeats_for is not None:
+            call.check_repeat(request, tries, request.repeats_for)
         leaving = call.in_flight = outgoing(call, request)
         attempt = Attempt(number=tries.number, outgoing=leaving)
         if call.observed is not None:

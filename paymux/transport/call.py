@@ -252,9 +252,12 @@ class Call:
             and may_retry(request, verdict)
         )
 
-    def check_repeat(self, request: Request[Any], tries: Tries) -> None:
-        """Raise OutcomeUnknown in the place of a repeat that may be taken for another order."""
-        if tries.forgotten(request, self.loop.time()):
+    def check_repeat(self, request: Request[Any], tries: Tries, seconds: float) -> None:
+        """Raise OutcomeUnknown in the place of a repeat that may be taken for another order.
+
+        `seconds`: for how long the provider knows a request again.
+        """
+        if tries.forgotten(seconds, self.loop.time()):
             what = f"{self.driver.account}: {request.method} {request.path}"
             said = self.response.scrub(self._lost)
             raise OutcomeUnknown(

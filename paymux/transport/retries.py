@@ -24,19 +24,19 @@ class Tries(msgspec.Struct):
     # The loop's time and the wall's before the first attempt, where repeats are limited in time.
     began: tuple[float, float] | None = None
 
-    def forgotten(self, request: Request[Any], now: float) -> bool:
+    def forgotten(self, seconds: float, now: float) -> bool:
         """Return whether the provider may have forgotten an attempt whose outcome is unknown.
+
+        `seconds`: for how long it knows a request again.
 
         By both clocks: the loop's stands still while a machine is suspended, and the wall's may be
         set back.
         """
-        if request.repeats_for is None:
-            return False
         read = (now, time.time())
         if self.began is None:
             self.began = read
         passed = max(abs(one - first) for one, first in zip(read, self.began, strict=True))
-        return self.unknown and passed >= request.repeats_for
+        return self.unknown and passed >= seconds
 
 
 def may_retry(request: Request[Any], verdict: Verdict) -> bool:

@@ -59,6 +59,9 @@ class OrderMemory:
         self._owners: dict[str, str] = {}  # the order that a provider's id belongs to
         # the same for orders that this pool looked up, and did not send
         self._others: dict[str, str] = {}
+        # The same ids, the oldest first: the first key of a dict whose old ones were deleted is
+        # found only behind all of their places, 11 microseconds for each look-up.
+        self._looked_up: deque[str] = deque()
         self._sent: deque[str] = deque()  # sorted by their start; some have ended
         self._over: deque[str] = deque()  # sorted by their end
         self._texts = 0  # bytes of names, ids and packed records
@@ -136,6 +139,7 @@ class OrderMemory:
             return
         provider_key = _provider_key(payment)
         if self._others.setdefault(provider_key, key) is key:
+            self._looked_up.append(provider_key)
             self._texts += len(provider_key) + len(key)
             self._trim()
 
@@ -186,8 +190,8 @@ class OrderMemory:
             return
         tables = getsizeof(self._records) + getsizeof(self._owners) + getsizeof(self._others)
         while count > MAX_ORDERS or self._texts + BYTES_PER_ORDER * count + tables > MAX_BYTES:
-            if self._others:
-                provider_key = next(iter(self._others))
+            if self._looked_up:
+                provider_key = self._looked_up.popleft()
                 self._texts -= len(provider_key) + len(self._others.pop(provider_key))
             else:
                 self._drop((self._over or self._sent).popleft())
