@@ -139,7 +139,8 @@ class CamPay(Driver, frozen=True, kw_only=True):
 
     async def collect(self, send: Send, order: Order) -> Payment:
         """Push a PIN prompt to the payer's phone."""
-        airtime.is_airtime(order)
+        if order.extra:
+            airtime.is_airtime(order)
         return await self._order(send, order, _COLLECT, "from")
 
     async def payout(self, send: Send, order: Order) -> Payment:
