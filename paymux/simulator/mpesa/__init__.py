@@ -14,6 +14,7 @@ Credentials: consumer key, consumer secret and passkey are "simulator"; the shor
     c2b.py          customers' own payments: registration, validation, confirmation
     pull.py         the list of customers' payments
     qr.py           dynamic QR codes
+    ratiba.py       standing orders
     results.py      how these are acknowledged, and their results sent
     initiators.py   API users: credentials, roles, the lock
     accounts.py     the money
@@ -44,6 +45,7 @@ from .c2b import C2B, checked
 from .initiators import Initiators
 from .pull import Pull
 from .qr import Qr
+from .ratiba import Ratiba
 from .results import Results
 from .reversal import Reversal
 from .status import TransactionStatus
@@ -105,6 +107,7 @@ class Mpesa(Provider):
         self.c2b = C2B(self)
         self.pull = Pull(self)
         self.qr = Qr(self)
+        self.ratiba = Ratiba(self)
 
     async def answer(self, incoming: WebhookRequest) -> Response:
         """Answer the paths of the pages: each POST needs a token, and has a JSON object."""

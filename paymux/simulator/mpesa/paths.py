@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from . import Mpesa
 
 # The first parts of all paths; a GET of one of them is "method not allowed".
-MOUNTS = frozenset({"mpesa", "oauth", "pulltransactions", "v1"})
+MOUNTS = frozenset({"mpesa", "oauth", "pulltransactions", "standingorder", "v1"})
 
 
 def called(mpesa: "Mpesa", path: list[str]) -> Callable[[dict[str, Any]], Response] | None:
@@ -44,6 +44,8 @@ def called(mpesa: "Mpesa", path: list[str]) -> Callable[[dict[str, Any]], Respon
             return mpesa.pull.register
         case ["pulltransactions", "v1", "query"]:
             return mpesa.pull.query
+        case ["standingorder", "v1", "createStandingOrderExternal"]:
+            return mpesa.ratiba.create
         case ["v1", "ussdpush", "get-msisdn"]:
             return mpesa.till_push.push
     return None
