@@ -126,6 +126,18 @@ def _code_sent(simulator: Simulator, reference: str) -> Mapping[str, Any]:
     return {"extra": {**tokens, "otp": opr.code}}
 
 
+def _wizall_code_sent(simulator: Simulator, reference: str) -> Mapping[str, Any]:
+    """Let PayDunya send the holder of a Wizall account a code, and return what the charge takes."""
+    paydunya, own = simulator.paydunya, {"paymux_reference": reference}
+    body = {"invoice": {"total_amount": 500}, "store": {"name": "Shop"}, "custom_data": own}
+    token = paydunya.invoice(body, "sandbox-api").provider_reference
+    asked = {"customer_name": "", "customer_email": "", "phone_number": "771234567"}
+    answer = paydunya.softpay.answer("wizall-money-senegal", {**asked, "invoice_token": token})
+    transaction = json.loads(answer.body)["data"]["transaction_id"]
+    given = {"wizall_transaction": transaction, "invoice_token": token}
+    return {"extra": {**given, "otp": paydunya.softpay.wizall.code}}
+
+
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One money verb of one driver, and the answers of its provider that the table asks for.
 
@@ -647,6 +659,28 @@ OPERATIONS: Mapping[str, Operation] = {
             duplicate=_NO_DUPLICATE,
             throttled=_NO_THROTTLE,
             busy=(sample("paydunya", "maintenance.200"), OutcomeUnknown),
+        ),
+        Operation(
+            driver="paydunya",
+            verb="collect",
+            of="wizall",
+            first="/paydunya/sandbox-api/v1/checkout-invoice/confirm",
+            path="/paydunya/api/v1/softpay/wizall-money-senegal/confirm",
+            asked="softpay",
+            order={
+                "amount": 500,
+                "currency": "XOF",
+                "payer": "+221771234567",
+                "operator": "wizall",
+            },
+            prepared=_wizall_code_sent,
+            endless="only the number, the code and an id are in it",
+            refusal=(sample("paydunya", "wrong_keys.200"), AuthenticationFailed),
+            altered=_NO_ECHO,
+            stale=_KEYS,
+            duplicate=_NO_DUPLICATE,
+            throttled=_NO_THROTTLE,
+            busy=(sample("paydunya", "softpay_refused.200"), OutcomeUnknown),
         ),
         Operation(
             verb="collect",

@@ -179,8 +179,20 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
             "drivers/paydunya/opr.Onsite.made",
             "drivers/paydunya/opr.charge",
             "drivers/paydunya/opr._given",
+            "drivers/paydunya/opr.first_step",
+            "drivers/paydunya/opr.code",
+            "drivers/paydunya/checkout.check_open",
         ),
         ("drivers/paydunya_opr",),
+    ),
+    **dict.fromkeys(
+        (
+            "drivers/paydunya/wizall.Started.id",
+            "drivers/paydunya/wizall.Started.started",
+            "drivers/paydunya/wizall.charge",
+            "drivers/paydunya/wizall._local",
+        ),
+        ("drivers/paydunya_wizall",),
     ),
     **dict.fromkeys(
         (

@@ -232,7 +232,7 @@ def test_refused_keys_are_told_as_such() -> None:
             {"operator": "paydunya"},
             "operator: 'paydunya' is refused.*for .221, one of orange, wave",
         ),
-        ({"operator": "wizall"}, "operator: 'wizall' is refused"),
+        ({"operator": "wizall"}, "wizall_transaction.*what wizall_create"),
         ({"party": "2250707070707", "operator": "orange"}, "otp: missing.*a code that the payer"),
         ({"party": "22890112233", "operator": "moov", "customer": None}, "customer.address: miss"),
         ({"extra": {"otp": "65-secret"}}, "otp.*up to 12 letters and digits"),

@@ -6,7 +6,6 @@ https://github.com/paydunyadev/paydunya-woocommerce-psr.
 """
 
 from collections.abc import Mapping
-from decimal import Decimal
 from hashlib import sha512
 from hmac import compare_digest
 from typing import Any, ClassVar, Literal
@@ -17,14 +16,11 @@ from ...errors import BadWebhook, ProviderError, Unsupported, UsageError
 from ...http import Request, Response, Send, WebhookRequest, get
 from ...models import Event, Kind, Order, Payment
 from ...primitives.redaction import Secret
-from ...values import arguments
-from ...values.money import exact, whole
 from ...values.parsing import Unreadable, convert, form_fields
 from ...values.payment_arguments import checked_payment
 from ...values.status_words import StatusWords
-from ...values.validation import checked_reference
 from ..base import Driver, Facts, Option, Pace, reveal
-from . import checkout, disburse, errors, opr, softpay, transfer
+from . import checkout, disburse, errors, opr, softpay, transfer, wizall
 from .answers import FAIL_REASON, STATUS, TOKEN, Answer, Invoice
 from .checkout import REFERENCE
 from .disburse import Disbursement
@@ -62,7 +58,7 @@ class PayDunya(Driver, frozen=True, kw_only=True):
     keys serve.
 
     `run("paydunya", PayDunya.opr_create, …)` and `collect(extra=…)` charge a PayDunya account by a
-    code that its holder tells (OPR).
+    code that its holder tells (OPR); `wizall_create` does the same for a Wizall account.
 
     An e-mail, or a number of Senegal with `operator="paydunya"`, names a PayDunya account (PER):
     it is credited at once, stays pending if PayDunya's answer does not repeat the amount, and
@@ -108,7 +104,7 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         }
     )
     payout_takes: ClassVar[frozenset[Option]] = frozenset({"operator", "webhook_url"})
-    settings = frozenset({"channels", "otp", "opr_token", "invoice_token"})
+    settings = frozenset({"channels", "otp", "opr_token", "invoice_token", "wizall_transaction"})
     prose = frozenset(f"store_{name}" for name in checkout.STORE)
     payer = "optional"
     probes = True  # before it pays out: https://developers.paydunya.com/doc/EN/api_deboursement
@@ -166,7 +162,8 @@ class PayDunya(Driver, frozen=True, kw_only=True):
 
     def judge(self, request: Request[Any], reply: Response) -> ProviderError | None:
         """Read the code and text that every answer has, mostly with HTTP 200."""
-        if request.path.startswith(softpay.ROOT) and (unasked := softpay.refusal(reply)):
+        asks = request.path.startswith(softpay.ROOT) and request.path != wizall.CHARGE
+        if asks and (unasked := softpay.refusal(reply)):
             return unasked
         told = errors.told(reply)
         if told is None:
@@ -183,6 +180,8 @@ class PayDunya(Driver, frozen=True, kw_only=True):
         """
         if "opr_token" in order.extra:
             return await opr.charge(self, send, order)
+        if order.operator == "wizall" or "wizall_transaction" in order.extra:
+            return await wizall.charge(self, send, order)
         if order.operator is not None:
             return await softpay.collect(self, send, order)
         if "otp" in order.extra:
@@ -212,28 +211,10 @@ class PayDunya(Driver, frozen=True, kw_only=True):
             raise UsageError.field("provider_reference", token, "the token of an invoice")
         return self.payment(await send(CONFIRM[self.root].with_ids({"token": token})), token)
 
-    async def opr_create(
-        self,
-        send: Send,
-        *,
-        amount: int | str | Decimal,
-        payer: str,
-        reference: str,
-        description: str = "",
-    ) -> dict[str, str]:
-        """Send the holder of a PayDunya account a code (OPR); nothing is charged.
+    # Beyond the common verbs, for `pool.run` and `paymux run`.
 
-        `amount` is in whole XOF; `payer` is an e-mail or a number of SN. To charge the account,
-        give what is returned, and the code, to `collect`, with the same amount and reference:
-        `extra={**made, "otp": "…"}`.
-        """
-        reference = checked_reference(reference)
-        description = arguments.text("description", description, longest=500)
-        alias = transfer.alias_of(self.party("payout", payer))
-        total = whole(exact(amount, "XOF"))
-        return await opr.create(
-            self, send, alias, checkout.onsite(self, total, description, reference)
-        )
+    opr_create = opr.opr_create
+    wizall_create = wizall.wizall_create
 
     def popup(self, payment: Payment) -> dict[str, bool | str]:
         """Return your server's answer to psr.paydunya.min.js: a page as a popup (PSR)."""

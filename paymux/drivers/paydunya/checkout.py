@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UsageError
-from ...http import Request, post
+from ...http import Request, Send, post
 from ...models import Customer, Item, Order, Payment, Status
 from ...values.money import whole
 from ...values.parsing import amount
@@ -36,6 +36,20 @@ def onsite(driver: "PayDunya", total: int, description: str, reference: str) -> 
     invoice = {"total_amount": total, "description": description}
     own = {REFERENCE: reference}
     return {"invoice": invoice, "store": _given(store(driver)), "custom_data": own}
+
+
+async def check_open(driver: "PayDunya", send: Send, order: Order, token: str) -> None:
+    """Look up the invoice that a code will charge: it must be open, and the order's.
+
+    The charge names no amount.
+    """
+    found = await driver.verify(send, Payment(account=driver.account, provider_reference=token))
+    if found.status is not Status.PENDING:
+        raise UsageError.hidden("invoice_token", f"an open invoice: this one is {found.status}")
+    if found.amount != order.amount:
+        raise UsageError.field("amount", order.amount, f"{found.amount}, as the invoice says")
+    if found.reference not in (None, order.reference):
+        raise UsageError.field("reference", order.reference, f"{found.reference!r}, the invoice's")
 
 
 def store(driver: "PayDunya") -> dict[str, str]:

@@ -4,14 +4,19 @@ https://pypi.org/project/paydunya 1.0.7 (opr.py) and npm paydunya 1.0.12 (lib/on
 The first step makes an invoice and sends the code; the charge is a `collect`.
 """
 
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from ...errors import UsageError
 from ...http import Send, post
-from ...models import Order, Payment, Status
+from ...models import Order, Payment
+from ...values import arguments
+from ...values.money import exact, whole
 from ...values.parsing import ProviderData, Scalar, Text, Unreadable
+from ...values.validation import checked_reference
+from . import checkout, transfer
 from .answers import DONE, TOKEN, first_code
 
 if TYPE_CHECKING:
@@ -19,7 +24,6 @@ if TYPE_CHECKING:
 
 CREATE, CHARGE = "/opr/create", "/opr/charge"
 _CODE = "the code that the payer got, as text of up to 12 letters and digits"
-_MADE = "what opr_create returned"
 
 
 class Onsite(ProviderData, frozen=True):
@@ -43,10 +47,26 @@ class Onsite(ProviderData, frozen=True):
         return self.accepted()
 
 
-async def create(
-    driver: "PayDunya", send: Send, alias: str, invoice: dict[str, Any]
+async def opr_create(
+    driver: "PayDunya",
+    send: Send,
+    *,
+    amount: int | str | Decimal,
+    payer: str,
+    reference: str,
+    description: str = "",
 ) -> dict[str, str]:
-    """Make an invoice of an account's holder, who gets a code; nothing is charged."""
+    """Send the holder of a PayDunya account a code (OPR); nothing is charged.
+
+    `amount` is in whole XOF; `payer` is an e-mail or a number of SN. To charge the account, give
+    what is returned, and the code, to `collect`, with the same amount and reference:
+    `extra={**made, "otp": "…"}`.
+    """
+    reference = checked_reference(reference)
+    description = arguments.text("description", description, longest=500)
+    alias = transfer.alias_of(driver.party("payout", payer))
+    total = whole(exact(amount, "XOF"))
+    invoice = checkout.onsite(driver, total, description, reference)
     body = {"invoice_data": invoice, "opr_data": {"account_alias": alias}}
     path = driver.root + CREATE
     said = await send(post(path, Onsite, body, money=False, matches=Onsite.made))
@@ -60,13 +80,7 @@ async def charge(driver: "PayDunya", send: Send, order: Order) -> Payment:
     order says. Its answer is no end, and no refusal is listed: the invoice tells what became of it.
     """
     opr, token, otp = _given(order)
-    found = await driver.verify(send, Payment(account=driver.account, provider_reference=token))
-    if found.status is not Status.PENDING:
-        raise UsageError.hidden("invoice_token", f"an open invoice: this one is {found.status}")
-    if found.amount != order.amount:
-        raise UsageError.field("amount", order.amount, f"{found.amount}, as the invoice says")
-    if found.reference not in (None, order.reference):
-        raise UsageError.field("reference", order.reference, f"{found.reference!r}, the invoice's")
+    await checkout.check_open(driver, send, order, token)
     body = {"token": opr, "confirm_token": otp}
     known = {"provider_reference": token}
     path, matches = driver.root + CHARGE, Onsite.accepted
@@ -78,10 +92,21 @@ def _given(order: Order) -> tuple[str, str, str]:
     """Return both tokens of the first step, and the code."""
     if order.operator is not None:
         raise UsageError.field("operator", order.operator, "None: OPR charges a PayDunya account")
-    opr, token, otp = (order.extra.get(name) for name in ("opr_token", "invoice_token", "otp"))
-    for name, value in (("opr_token", opr), ("invoice_token", token)):
-        if not isinstance(value, str) or not TOKEN.fullmatch(value):
-            raise UsageError.hidden(name, _MADE)
+    opr, token = (first_step(order, name, "opr_create") for name in ("opr_token", "invoice_token"))
+    return opr, token, code(order)
+
+
+def first_step(order: Order, name: str, step: str) -> str:
+    """Return a setting of an order that a first step returned."""
+    value = order.extra.get(name)
+    if not isinstance(value, str) or not TOKEN.fullmatch(value):
+        raise UsageError.hidden(name, f"what {step} returned")
+    return value
+
+
+def code(order: Order) -> str:
+    """Return the code that the payer got."""
+    otp = order.extra.get("otp")
     if not isinstance(otp, str) or not (otp.isascii() and otp.isalnum() and len(otp) <= 12):
         raise UsageError.hidden("otp", _CODE)
-    return str(opr), str(token), otp
+    return otp

@@ -1,8 +1,11 @@
 """SoftPay: an invoice that a network asks its payer for at once, without PayDunya's page.
 
 https://developers.paydunya.com/doc/FR/softpay, as two integrators transcribed its fields: each
-network has its own names for them. There is no sandbox path: the invoice's token decides. Wizall is
-left out: the transcriptions disagree about its path.
+network has its own names for them. There is no sandbox path: the invoice's token decides. Wizall,
+which has a step of its own, is in wizall.py.
+
+Left out: `mtn-cameroun`, for an invoice has no currency, and no page says whether its 500 are XOF
+or XAF there; and `card`, which only gives the address of the page that a plain `collect` opens.
 """
 
 from collections.abc import Mapping

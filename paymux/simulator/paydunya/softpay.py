@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...http import Response
 from ..replies import json_reply
+from .wizall import WIZALL, Wizall
 
 if TYPE_CHECKING:
     from . import PayDunya
@@ -151,9 +152,12 @@ class SoftPay:
         self.enabled = True
         self.otp = "654321"  # the one code that is right
         self.fees = 0
+        self.wizall = Wizall(paydunya)
 
     def answer(self, way: str, body: dict[str, Any]) -> Response:
         """Ask the payer of an invoice, whose token is in the body."""
+        if way in (WIZALL, f"{WIZALL}/confirm") and self.enabled:
+            return self.wizall.answer(way, body)
         form = _FORMS.get(way)
         if form is None or not self.enabled:
             return self._no("Ce moyen de paiement n'est pas disponible")
