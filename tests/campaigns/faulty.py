@@ -476,6 +476,19 @@ OPERATIONS: Mapping[str, Operation] = {
             **_MERCHANT,
         ),
         Operation(
+            verb="payout",
+            of="wire",
+            path="/intram_merchant/api/v1/merchant/payouts",
+            order={
+                "amount": 500,
+                "currency": "XOF",
+                "payee": "bank:BJ0612345678",
+                "extra": {"swift": "ECOCBJBJ"},
+            },
+            endless="its answer repeats the request, and would be too large to be read",
+            **_MERCHANT,
+        ),
+        Operation(
             verb="refund",
             path="/intram_merchant/api/v1/merchant/refunds",
             order={"amount": 500},

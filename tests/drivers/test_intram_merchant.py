@@ -312,6 +312,70 @@ def test_a_payout_is_that_of_the_page() -> None:
     )
 
 
+WIRE: dict[str, Any] = {
+    "operator": None,
+    "party": "bank:BJ06...",
+    "extra": {"swift": "ecocbjbj", "account_name": "Ada Lovelace"},
+}
+
+
+def test_a_wire_is_that_of_the_page() -> None:
+    """The page's example of a bank account; the SWIFT code is written in capitals."""
+    script = Script(BARE, bent("payout.202", "data", "payload", to={}))
+    wanted = order(reference="PO-2026-WIRE-001", amount=Decimal(500_000), **WIRE)
+    drive(BARE.payout(script, wanted))
+    assert list(sent(script).items()) == list(sample(NAME, "payout_bank_request").items())
+    bare = Script(BARE, bent("payout.202", "data", "payload", to={}))
+    drive(BARE.payout(bare, order(**{**WIRE, "extra": {"swift": "ECOCBJBJXXX"}})))
+    assert sent(bare)["destination"] == {
+        "type": "bank_account",
+        "swift": "ECOCBJBJXXX",
+        "account_number": "BJ06...",
+    }
+
+
+@pytest.mark.parametrize(
+    ("extra", "field"),
+    [
+        ({}, "swift"),
+        ({"swift": "ECOC"}, "swift"),
+        ({"swift": "ECOCBJBJXX"}, "swift"),
+        ({"swift": "3COCBJBJ"}, "swift"),
+        ({"swift": 7}, "swift"),
+        ({"swift": "ECOCBJBJ", "account_name": "x" * 101}, "account_name"),
+        ({"swift": "ECOCBJBJ", "account_name": 7}, "account_name"),
+        ({"swift": "ECOCBJBJ", "account_name": "a\nb"}, "account_name"),
+        ({"swift": "ECOCBJBJ", "provider_code": "MTN_BENIN_229"}, "provider_code"),
+    ],
+)
+def test_a_wire_that_cannot_be_written_is_refused(extra: dict[str, Any], field: str) -> None:
+    """A bank is named by its SWIFT code alone; nothing is sent, and no name is in the error."""
+    script = Script(BARE)
+    with pytest.raises(UsageError) as caught:
+        drive(BARE.payout(script, order(**{**WIRE, "extra": extra})))
+    assert caught.value.name == field
+    assert script.requests == []
+    with pytest.raises(UsageError, match="operator"):
+        drive(BARE.payout(script, order(**{**WIRE, "operator": "mtn"})))
+
+
+@pytest.mark.parametrize("name", ["swift", "account_name"])
+def test_mobile_money_has_no_bank(name: str) -> None:
+    """A field of a wire beside a phone number is a mistake, and nothing is sent."""
+    script = Script(BARE)
+    with pytest.raises(UsageError, match=name):
+        drive(BARE.payout(script, order(extra={name: "ECOCBJBJ"})))
+    assert script.requests == []
+
+
+def test_a_wire_stays_pending_with_its_account() -> None:
+    """What is queued for settlement is no success; the account is that of the order."""
+    body = sample(NAME, "operation_settlement.200")
+    body["data"]["payload"]["destination"] = {"type": "bank_account", "account_number": "BJ06..."}
+    found = drive(BARE.verify(Script(BARE, said(body)), ASKED))
+    assert (found.status, found.payee) == (Status.PENDING, "bank:BJ06...")
+
+
 def test_a_refund_is_that_of_the_page() -> None:
     """The page's example, with our reference beside the metadata."""
     script = Script(BARE, reply(NAME, "refund.202"))

@@ -399,3 +399,24 @@ async def test_a_clock_that_is_off_is_told(monkeypatch: pytest.MonkeyPatch) -> N
         assert driver.name == NAME
         with pytest.raises(AuthenticationFailed, match="clock"):
             await one.pool.balance(NAME)
+
+
+async def test_a_wire_is_one_and_waits_for_a_person() -> None:
+    """One wire leaves, whatever is repeated; its message and its look-up leave it pending."""
+    async with shop() as one:
+        wire: dict[str, Any] = {**WAGE, "payee": "bank: BJ06 1234", "operator": None}
+        wire["extra"] = {"swift": "ECOCBJBJ"}
+        one.sim.fault(NAME, PAYOUTS, kind=Fault.DROP_AFTER)
+        paid = await one.pool.payout(NAME, **wire)
+        assert (paid.payee, one.payouts, one.sent(PAYOUTS)) == ("bank:BJ06 1234", 1, 2)
+        await asyncio.sleep(60)
+        found = await one.pool.verify(paid)
+        assert found.provider_status == "succeeded/queued_for_settlement"
+        assert (found.status, found.payee) == (Status.PENDING, paid.payee)
+        [message] = one.messages
+        event = one.pool.webhook(message)
+        assert event.claims.status is Status.PENDING
+        assert b"payout.queued" in message.body
+        listed = await one.pool.find(NAME, reference="wage-7", kind="payout")
+        assert listed.provider_reference == paid.provider_reference
+        assert sum(one.provider.wallet.values()) == 3_000_000 - 500

@@ -170,6 +170,14 @@ def test_the_older_form_has_no_fortnight() -> None:
     assert not script.requests
 
 
+REASONS = {
+    "1001": Reason.BUSY,
+    "1032": Reason.CANCELLED,
+    "1037": Reason.EXPIRED,
+    "2001": Reason.WRONG_PIN,
+}
+
+
 def header(code: object, words: str = "x") -> dict[str, Any]:
     """Return an answer with a code in both parts."""
     part = {"responseCode": code, "responseDescription": words}
@@ -184,6 +192,24 @@ def test_a_refusal_in_the_answer_is_one(code: str) -> None:
         with pytest.raises(Rejected) as caught:
             drive(DRIVER.standing_order(script, **ORDER))
         assert caught.value.code == code
+        assert caught.value.reason is REASONS.get(code, Reason.OTHER)
+        assert "x" in str(caught.value)
+
+
+@pytest.mark.parametrize("other", ["200", "1032"])
+def test_a_refusal_that_contradicts_itself_is_none(other: str) -> None:
+    """Two codes prove nothing: it is no answer."""
+    body = header("1037") | {"ResponseBody": {"responseCode": other}}
+    with pytest.raises(OutcomeUnknown):
+        drive(DRIVER.standing_order(Script(DRIVER, said(200, body)), **ORDER))
+
+
+def test_a_refusal_without_a_description_has_the_other_sentence() -> None:
+    """ResultDesc is shown, or nothing."""
+    for part, words in (({"ResultDesc": "no"}, "no"), ({}, "the request is refused")):
+        body = {"ResponseHeader": {"responseCode": "1037", **part}}
+        with pytest.raises(Rejected, match=words):
+            drive(DRIVER.standing_order(Script(DRIVER, said(400, body)), **ORDER))
 
 
 async def test_a_name_that_is_used_may_be_refused_at_once() -> None:
@@ -395,3 +421,4 @@ def hears(sim: Simulator) -> list[bytes]:
 def test_a_day_is_one_of_kenya() -> None:
     """An order may begin on the present day of Kenya, given as text, too."""
     assert asked(start=str(TODAY), end=str(date.max))["EndDate"] == "99991231"
+    assert asked(frequency="one-off", end=TODAY)["EndDate"] == f"{TODAY:%Y%m%d}"

@@ -74,7 +74,10 @@ class IntramMerchant(Driver, frozen=True, kw_only=True):
     a hint, like an unsigned one.
 
     `payout` needs `operator="mtn"` or `"moov"`, which cannot be told from a number, or
-    `extra={"provider_code": "SBIN_BENIN_229"}` in Intram's words. `collect` opens a page
+    `extra={"provider_code": "SBIN_BENIN_229"}` in Intram's words. `payee="bank:BJ06…"` with
+    `extra={"swift": "ECOCBJBJ", "account_name": "Ada Lovelace"}` is a wire: the wallet is debited,
+    and Intram's office sends it. No page has a word for its end, so that it stays pending until
+    `resolve` ends it, by the bank's statement. `collect` opens a page
     (`checkout_url`); with a payer and an operator the page proposes them. If the page is not ready
     within 10 s, `checkout_url` is None, and `watch` or `verify` brings it.
 
@@ -103,7 +106,8 @@ class IntramMerchant(Driver, frozen=True, kw_only=True):
         {"description", "customer", "metadata", "return_url", "cancel_url", "operator"}
     )
     payout_takes: ClassVar[frozenset[Option]] = frozenset({"description", "metadata", "operator"})
-    settings = frozenset({"provider_code"})
+    payees = frozenset({"bank"})
+    settings = frozenset({"provider_code", "swift", "account_name"})
     payer = "optional"
     speaks: ClassVar[Mapping[str, StatusWords]] = {
         "status": OPERATION,

@@ -88,6 +88,12 @@ class Destination(ProviderData, frozen=True):
     """Who is paid."""
 
     msisdn: Text = None
+    account_number: Text = None  # of a bank
+
+    @property
+    def payee(self) -> str | None:
+        """Return the payee as in an order."""
+        return f"bank:{self.account_number}" if self.account_number else self.msisdn
 
 
 class Result(ProviderData, frozen=True):

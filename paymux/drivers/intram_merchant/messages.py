@@ -106,7 +106,7 @@ def _claims(driver: "IntramMerchant", said: Message, data: Data, kind: Kind | No
         status=status,
         amount=amount(data.amount) if pays else None,
         currency=data.currency if pays else None,
-        payee=getattr(data.destination, "msisdn", None) if pays else None,
+        payee=getattr(data.destination, "payee", None) if pays else None,
         provider_status="/".join(words) or None,
         reason=reason,
     )

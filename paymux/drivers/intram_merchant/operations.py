@@ -62,7 +62,7 @@ def read(
         amount=paid if status is Status.SUCCEEDED else paid or said.asked_amount,
         # A refund's result and request have none (refunds.md): it is that of the account.
         currency=done.currency or said.asked_currency or ("XOF" if kind == "refund" else None),
-        payee=getattr(sent, "msisdn", None) if kind == "payout" else None,
+        payee=getattr(sent, "payee", None) if kind == "payout" else None,
         receipt=_receipt(said) if status is Status.SUCCEEDED else None,
         checkout_url=done.gateway_url or done.payment_url,
         provider_status="/".join(filter(None, (said.status, done.status, failure.code))) or None,

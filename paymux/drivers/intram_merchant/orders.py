@@ -18,6 +18,10 @@ from .answers import REFERENCE_KEY
 # is no word of ours: extra={"provider_code": …}.
 OPERATORS: Mapping[str, str] = {"mtn": "MTN_BENIN_229", "moov": "MOOV_AFRICA_BENIN_229"}
 _CODE = re.compile(r"[A-Z0-9_]{3,64}", re.ASCII)
+BANK = "bank:"  # before the account number or IBAN in a payee
+_OF_A_BANK = ("swift", "account_name")
+_SWIFT = re.compile(r"[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?", re.ASCII)  # ISO 9362
+_LONGEST_NAME = 100  # no page has a limit
 _LONGEST = 500  # characters of a description, a note or a reason
 
 
@@ -49,26 +53,52 @@ def payment_request(order: Order) -> dict[str, Any]:
 
 
 def payout(order: Order) -> dict[str, Any]:
-    """Return the body that pays one number; which network it has cannot be told from it."""
-    code = _provider_code(order)
-    if code is None:
-        accepted = f"{', '.join(OPERATORS)}, or extra={{'provider_code': …}} as Intram names it"
-        raise UsageError.missing("operator", f"Intram needs the payee's network: {accepted}")
+    """Return the body that pays one number, or one bank account."""
+    account = (order.party or "").partition(BANK)[2]
     return _said(
         {
             "amount": whole(order.amount),
             "currency": order.currency,
-            "destination": {
-                "type": "mobile_money",
-                "country_code": "BJ",
-                "provider_code": code,
-                "msisdn": order.party,
-            },
+            "destination": _bank(order, account) if account else _mobile(order),
             "reference": order.reference,
             **_text("note", order.description),
             "metadata": dict(order.metadata),
         }
     )
+
+
+def _mobile(order: Order) -> dict[str, Any]:
+    """Return where mobile money goes; which network a number has cannot be told from it."""
+    for name in _OF_A_BANK:
+        if name in order.extra:
+            raise UsageError.field(name, order.extra[name], f"nothing, without payee='{BANK}…'")
+    code = _provider_code(order)
+    if code is None:
+        accepted = f"{', '.join(OPERATORS)}, or extra={{'provider_code': …}} as Intram names it"
+        raise UsageError.missing("operator", f"Intram needs the payee's network: {accepted}")
+    return {
+        "type": "mobile_money",
+        "country_code": "BJ",
+        "provider_code": code,
+        "msisdn": order.party,
+    }
+
+
+def _bank(order: Order, account: str) -> dict[str, Any]:
+    """Return the bank account of a wire; the page has `provider_code` for mobile money alone."""
+    for name, value in (("operator", order.operator), *order.extra.items()):
+        if name in ("operator", "provider_code") and value is not None:
+            raise UsageError.field(name, value, "nothing: a bank is named by `swift`")
+    given = order.extra.get("swift")
+    swift = (coerce.text(given) or "").upper()
+    if not _SWIFT.fullmatch(swift):
+        raise UsageError.field("swift", given, "the bank's SWIFT code (BIC), such as ECOCBJBJ")
+    said = order.extra.get("account_name", "")
+    holder = coerce.text(said)
+    if holder is None or len(holder) > _LONGEST_NAME or not holder.isprintable():
+        raise UsageError.hidden("account_name", f"a name of at most {_LONGEST_NAME} characters")
+    named = {"account_name": holder} if holder else {}
+    return {"type": "bank_account", "swift": swift, "account_number": account, **named}
 
 
 def refund(order: Order, transaction: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ adds it by contract.
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
@@ -51,7 +51,6 @@ _TYPES = {
     ),
     "customer": ("Standing Order Customer Pay Bill", "Standing Order Customer Pay Marchant"),
 }
-_NAME_USED = "1050"
 # The codes of the page after which there is no standing order. 1025 (the prompt could not be sent)
 # is not one: at pushes it was seen of prompts that were paid.
 _NOT_CREATED = {
@@ -61,6 +60,7 @@ _NOT_CREATED = {
     "1051": Reason.OTHER,
     "2001": Reason.WRONG_PIN,
 }
+_REFUSALS = {**_NOT_CREATED, "1050": Reason.OTHER}  # the customer has one of that name
 _CREATED = frozenset({"OKAY", "ACTIVE"})
 _ACCEPTED = "200"
 
@@ -117,28 +117,26 @@ class Accepted(ProviderData, frozen=True):
     header: _Part = msgspec.field(name="ResponseHeader")
     body: _Part = msgspec.field(name="ResponseBody", default_factory=_Part)
 
-    def code(self) -> str:
-        """Return the code, which is like those of HTTP where the customer is asked."""
+    def code(self) -> str | None:
+        """Return the code, which is like those of HTTP; None: there is none, or there are two."""
         codes = {one.code for one in (self.header, self.body)} - {None}
-        if len(codes) != 1:
-            raise Unreadable("no responseCode, or two different ones")
-        return cast("str", codes.pop())
+        return codes.pop() if len(codes) == 1 else None
 
     def accepts(self) -> bool:
         """Return whether the customer is asked."""
-        if (code := self.code()) != _ACCEPTED:
-            raise Unreadable(f"responseCode is {code[:20]}, and not {_ACCEPTED}")
+        if self.code() != _ACCEPTED:
+            raise Unreadable(f"responseCode is not {_ACCEPTED} alone")
         return True
 
 
 def refusal(reply: Response) -> Rejected | None:
     """Return the refusal in an answer, if its code is one of the page's that ends it."""
     said = reply.read(Accepted)
-    code = None if said is None else said.header.code
-    if said is None or code is None or (code != _NAME_USED and code not in _NOT_CREATED):
+    code = said and said.code()
+    if said is None or code not in _REFUSALS:
         return None
     words = said.header.words or said.header.result or ""
-    return Rejected(words, code=code, reason=_NOT_CREATED.get(code, Reason.OTHER))
+    return Rejected(words, code=code, reason=_REFUSALS[code])
 
 
 async def standing_order(
@@ -255,9 +253,8 @@ def _created(code: str | None, rows: list[tuple[str, str]]) -> bool | None:
     states = {value.upper() for key, value in rows if key.lower() == "status"}
     if codes == {"0"} and states and states <= _CREATED:
         return True
-    if len(codes) == 1 and code in _NOT_CREATED and not states & _CREATED:
-        return False
-    return None
+    refused = len(codes) == 1 and code in _NOT_CREATED and not states & _CREATED
+    return False if refused else None
 
 
 def _folded(said: object) -> dict[str, Any]:

@@ -255,12 +255,14 @@ class IntramMerchant(Provider):
             super().settle(entry, Outcome(Status.FAILED, reason))
             return
         self._book(entry, self._taken(entry))
-        if entry.kind == "collect":
+        wire = entry.words.get("bank")
+        if entry.kind == "collect" or wire:
             event, body = shapes.told(entry, created=True, forged=False)
             message = self.subscriptions.message(entry, event, body)
             if message is not None:
                 self.core.send(self.name, message)
-        self.ring(entry, on_phone=False)
+        if not wire:  # which Intram's office sends
+            self.ring(entry, on_phone=False)
 
     def _taken(self, entry: Entry) -> Decimal:
         """Return what an order takes from the wallet; an open payout counts already."""

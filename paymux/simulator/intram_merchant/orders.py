@@ -45,16 +45,21 @@ def payout(merchant: "IntramMerchant", body: dict[str, Any]) -> Response:
     to = body.get("destination")
     if not isinstance(to, dict) or to.get("type") not in ("mobile_money", "bank_account"):
         raise invalid("payout", "destination.type", "must be mobile_money or bank_account")
-    number = to.get("msisdn" if to["type"] == "mobile_money" else "account_number")
-    if not isinstance(number, str) or not number:
-        raise invalid("payout", "destination", "a number is required")
+    bank = to["type"] == "bank_account"
+    for field in ("account_number", "swift") if bank else ("msisdn",):
+        if not isinstance(to.get(field), str) or not to[field]:
+            raise invalid("payout", f"destination.{field}", f"{field} is required")
+    number = f"bank:{to['account_number']}" if bank else to["msisdn"]
+    # No page says from which of the wallets a wire is taken: from the fullest.
+    fullest = max(merchant.wallet, key=lambda code: merchant.wallet[code], default=None)
     entry = merchant.accept(
         "payout",
         body,
         amount,
         body.get("reference"),
         number,
-        operator=to.get("provider_code"),
+        operator=fullest if bank else to.get("provider_code"),
+        bank=bank,
         service=f"MTN{merchant.core.random.randrange(10**8, 10**9)}",
     )
     return data(shapes.accepted(entry, merchant.env, payload=True), 202)

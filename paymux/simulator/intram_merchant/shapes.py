@@ -22,6 +22,7 @@ _METHODS = {
     "MOOV_AFRICA_BENIN_229": "Moov Bénin",
     "SBIN_BENIN_229": "SBIN Bénin",
 }
+QUEUED = "queued_for_settlement"
 _QR = "data:image/png;base64,iVBORw0KGgo="
 _SAID = {
     "insufficient_balance": "Insufficient merchant balance",
@@ -33,6 +34,16 @@ _SAID = {
 def method(code: str | None) -> str | None:
     """Return the name of a way to pay."""
     return _METHODS.get(code or "", code)
+
+
+def _is_wire(entry: Entry) -> bool:
+    return bool(entry.words.get("bank"))
+
+
+def _destination(entry: Entry) -> dict[str, Any]:
+    if _is_wire(entry):
+        return {"type": "bank_account", "account_number": (entry.party or "")[5:]}
+    return {"type": "mobile_money", "msisdn": entry.party}
 
 
 def failure(entry: Entry) -> str | None:
@@ -66,7 +77,7 @@ def operation(entry: Entry, env: str, url: str, attempts: int) -> dict[str, Any]
     elif entry.kind == "collect" and entry.words["worked"]:
         status, result = "succeeded", _page(entry, url)
     elif entry.words["worked"]:
-        open_ = entry.status is Status.PENDING and entry.code is None
+        open_ = entry.status is Status.PENDING and entry.code is None and not _is_wire(entry)
         status = "processing" if open_ else "succeeded"
         result = None if open_ else _result(entry)
     ended = status in ("succeeded", "failed")
@@ -97,7 +108,7 @@ def _page(entry: Entry, url: str) -> dict[str, Any]:
 
 
 def _result(entry: Entry) -> dict[str, Any]:
-    status = entry.code or "completed"
+    status = entry.code or (QUEUED if _is_wire(entry) else "completed")
     answer = {"responsecode": "00", "responsemsg": "Success"}
     if entry.kind == "refund":
         return {
@@ -111,7 +122,7 @@ def _result(entry: Entry) -> dict[str, Any]:
         "reference": entry.reference,
         "amount": int(entry.amount),
         "currency": entry.currency,
-        "destination": {"type": "mobile_money", "msisdn": entry.party},
+        "destination": _destination(entry),
         "status": status,
         "provider_response": {**answer, "serviceref": entry.words["service"]},
     }
@@ -161,6 +172,8 @@ def told(entry: Entry, *, created: bool, forged: bool) -> tuple[str, dict[str, A
             "webhook_data": entry.words["payload"].get("webhook_data") or {},
         }
     word = "completed" if paid else "failed"
+    if _is_wire(entry) and error is None and not forged:
+        word = "queued"  # the office sends it, and no page has a word for its end
     own = entry.code if entry.code and not forged else None
     body: dict[str, Any] = {"amount": int(entry.amount), "status": word}
     if entry.kind == "payout":
@@ -168,8 +181,8 @@ def told(entry: Entry, *, created: bool, forged: bool) -> tuple[str, dict[str, A
             "reference": entry.reference,
             "amount": int(entry.amount),
             "currency": entry.currency,
-            "status": own or word,
-            "destination": {"type": "mobile_money", "msisdn": entry.party},
+            "status": own or (QUEUED if word == "queued" else word),
+            "destination": _destination(entry),
         }
     else:
         body = {
