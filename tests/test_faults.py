@@ -8,9 +8,11 @@ from unittest.mock import patch
 import pytest
 
 import paymux.transport.call
-from paymux import Rejected
+from paymux import Rejected, drivers
 from paymux.drivers.base import Driver
 from paymux.http import Request, Response
+from paymux.models import Kind
+from paymux.simulator import Simulator
 from paymux.transport.outcome import Means, Verdict, decide
 
 from .campaigns.faults import (
@@ -62,6 +64,15 @@ async def test_every_row_of_the_table_is_told_truly() -> None:
     assert found.wrong == []
     assert found.skipped == 0
     assert found.total("R1") > 800
+
+
+@pytest.mark.parametrize("name", drivers.names())
+def test_every_money_verb_of_every_driver_has_its_rows(name: str) -> None:
+    """A verb that moves money is broken at any byte, too, before it is released."""
+    driver = Simulator().driver(name)
+    verbs: list[Kind] = ["collect", "payout", "refund"]
+    broken = {one.verb for one in OPERATIONS.values() if one.driver == name}
+    assert broken == {verb for verb in verbs if driver.can(verb)}
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

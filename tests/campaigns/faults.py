@@ -388,7 +388,7 @@ def answers(operation: Operation) -> dict[int, list[Case] | str]:
         ],
         34: [
             case(name="HTML", plan=(instead(200, HTML, Content_Type="text/html"),)),
-            case(name="empty", plan=(instead(200),)),
+            *([] if operation.bare else [case(name="empty", plan=(instead(200),))]),
             case(name="204", plan=(writes(lambda _: b"HTTP/1.1 204 No Content\r\n\r\n"),)),
             case(name="text", plan=(instead(200, b"OK", Content_Type="text/plain"),)),
             case(

@@ -160,6 +160,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     # of the driver, which must be proved before more than a few of its requests leave
     credential: str = ""
     bought: Callable[[Simulator], Payment] | None = None  # what is refunded, if not as usual
+    once: bool = False  # a payment is refunded once, so that each refund has its own
+    bare: bool = False  # a good answer has no body, so that row 34's empty one is good
     repeatable: bool = False  # each request makes a page that charges no payer, or is joined
     joined: bool = False  # the provider takes all requests of a reference for one
     # It says of a repeat only that it has the first one: a caller gets OutcomeUnknown then.
@@ -298,6 +300,45 @@ _PAWAPAY: dict[str, Any] = {
 }
 
 
+def _to_a_business(of: str, path: str, payee: str, extra: Mapping[str, Any]) -> Operation:
+    """Return one of M-Pesa's payouts to a business, which have no id of ours."""
+    return Operation(
+        verb="payout",
+        of=of,
+        path=f"/mpesa/mpesa/b2b/v1/{path}",
+        order={
+            "amount": 250,
+            "currency": "KES",
+            "payee": payee,
+            "bill_reference": "353353",
+            "webhook_url": "https://shop.example/hook",
+            "extra": extra,
+        },
+        refusal=(sample("mpesa", "push_invalid_phone.400"), Rejected),
+        altered=_NO_ECHO,
+        duplicate=_NO_DUPLICATE,
+        **_INITIATOR,
+    )
+
+
+def _session(simulator: Simulator) -> Payment:
+    """Return a paid session at Wave, which is refunded once."""
+    wave, amount = simulator.wave, Decimal(500)
+    named = f"cos-{len(simulator.ledger):015x}"
+    words = {"transaction_id": named, "operator": "WAVE", "paid": "succeeded", "error": None}
+    paid = wave.open(
+        "collect",
+        named,
+        reference=None,
+        provider_reference=named,
+        amount=amount,
+        currency="XOF",
+        **words,
+    )
+    simulator.ledger.settle(paid, Outcome(Status.SUCCEEDED))
+    return Payment(account="wave", provider_reference=named, amount=amount, currency="XOF")
+
+
 def _deposit(simulator: Simulator) -> Payment:
     """Return a deposit at pawaPay, of which several refunds may be open."""
     pawapay = simulator.pawapay
@@ -334,6 +375,18 @@ OPERATIONS: Mapping[str, Operation] = {
             **_CAMPAY,
         ),
         Operation(
+            verb="payout",
+            of="airtime",
+            path="/campay/api/utilities/airtime/transfer/",
+            order={
+                "amount": 500,
+                "currency": "XAF",
+                "payee": "237670000000",
+                "extra": {"airtime": True},
+            },
+            **_CAMPAY,
+        ),
+        Operation(
             driver="mpesa",
             verb="collect",
             path="/mpesa/mpesa/stkpush/v1/processrequest",
@@ -363,6 +416,31 @@ OPERATIONS: Mapping[str, Operation] = {
             altered=({"OriginatorConversationID": "174379_another"},),
             duplicate=sample("mpesa", "b2c_duplicate.500"),
             **_INITIATOR,
+        ),
+        _to_a_business("to a paybill", "paymentrequest", "paybill:888880", {}),
+        _to_a_business("to a till", "paymentrequest", "till:373132", {}),
+        _to_a_business(
+            "of float", "paymentrequest", "paybill:600997", {"command_id": "BusinessPayToBulk"}
+        ),
+        _to_a_business("of tax", "remittax", "paybill:572572", {}),
+        Operation(
+            driver="mpesa",
+            verb="collect",
+            of="from a till",
+            path="/mpesa/v1/ussdpush/get-msisdn",
+            fields={"business_name": "Duka"},
+            order={
+                "amount": 250,
+                "currency": "KES",
+                "payer": "till:123456",
+                "webhook_url": "https://shop.example/hook",
+            },
+            refusal=(sample("mpesa", "push_invalid_phone.400"), Rejected),
+            altered=_NO_ECHO,
+            stale=sample("mpesa", "stale_token.401"),
+            duplicate=_NO_DUPLICATE,
+            throttled=sample("mpesa", "spike_arrest.500"),
+            busy=(sample("mpesa", "till_push.200", code="4102"), Rejected),
         ),
         Operation(
             verb="refund",
@@ -569,6 +647,26 @@ OPERATIONS: Mapping[str, Operation] = {
                 msgspec.structs.replace(sample("wave", "no_funds.422"), status=200),
                 Rejected,
             ),
+        ),
+        Operation(
+            driver="wave",
+            verb="refund",
+            path="/refund",
+            order={"amount": 500},
+            bought=_session,
+            once=True,
+            bare=True,
+            repeatable=True,
+            joined=True,
+            refusal=(
+                sample("wave", "no_funds.422", code="checkout-refund-failed"),
+                Rejected,
+            ),
+            altered=_NO_ECHO,
+            stale=_KEYS,
+            duplicate=_NO_DUPLICATE,
+            throttled="its page calls no refund under 429 refused, which is row 45",
+            busy=_NO_BUSY,
         ),
         Operation(
             verb="collect",
@@ -983,6 +1081,8 @@ class Door:
     def entries(self) -> list[str]:
         """List the provider's ids of the orders that it accepted since."""
         asked, booked = self.operation.asked, list(self.simulator.ledger)[self.booked :]
+        if self.operation.once:  # what it refunds is booked as well
+            booked = [entry for entry in booked if entry.kind == self.operation.verb]
         return [known_as(entry) for entry in booked if not asked or asked in entry.words]
 
     def is_money(self, first_line: str) -> bool:
@@ -1237,7 +1337,8 @@ class Desk:
         made = operation.prepared(self.door.simulator, reference)
         order: dict[str, Any] = {**operation.order, **made, **options, "reference": reference}
         if operation.verb == "refund":
-            return await pool.refund(self._paid, **order)
+            paid = self._bought() if operation.once else self._paid
+            return await pool.refund(paid, **order)
         if operation.verb == "payout":
             return await pool.payout(operation.driver, **order)
         return await pool.collect(operation.driver, **order)

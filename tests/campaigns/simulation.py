@@ -643,7 +643,10 @@ def named(body: Mapping[str, Any], names: Sequence[str] = _OURS) -> str:
 def known_as(entry: Entry) -> str:
     """Return the id by which the provider is asked for an order."""
     asked = entry.words.get("asked")  # a request of one of M-Pesa's API users
-    return asked.ids["OriginatorConversationID"] if asked else entry.provider_reference
+    own: str | None = entry.words.get("RequestRefID")  # of a prompt to a till, which has no other
+    if asked:
+        return str(asked.ids["OriginatorConversationID"])
+    return own or entry.provider_reference.removesuffix("/refund")  # by its path at Wave
 
 
 def json_body(incoming: WebhookRequest) -> Mapping[str, Any]:

@@ -196,7 +196,11 @@ def test_a_payment_request_is_never_paid_by_its_operation() -> None:
     assert failed.status is Status.PENDING
     assert "ask Intram" not in (failed.message or "")
     body = sample(NAME, "operation_payment_request.200")
-    body["data"] |= {"status": "failed", "result": None, "error": {"code": "unsupported_payment_method"}}
+    body["data"] |= {
+        "status": "failed",
+        "result": None,
+        "error": {"code": "unsupported_payment_method"},
+    }
     refused = read_operation(BARE, decode(Answer, json.dumps(body).encode()).operation)
     assert (refused.status, refused.reason) == (Status.FAILED, Reason.OTHER)
 

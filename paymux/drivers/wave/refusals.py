@@ -5,6 +5,7 @@ from typing import Any
 
 from ...errors import AuthenticationFailed, NotFound, ProviderError, RateLimited, Rejected
 from ...http import Request, Response
+from ...values.parsing import Empty, Unreadable
 from ..base import Duplicate
 from .answers import KEY_REFUSALS, REFUSALS, Refusal
 
@@ -18,6 +19,8 @@ def refusal(request: Request[Any], reply: Response) -> ProviderError | None:
 
     A payout that may exist is not refused by 429: "mark it as pending rather than failed".
     """
+    if request.type is Empty and request.money and 200 < reply.status < 300:
+        raise Unreadable(f"HTTP {reply.status}, where the page has 200 without a body")
     told = reply.read(Refusal) or Refusal()
     code, message = None if told.id else told.word, told.said
     if code is None or reply.status >= 500:
