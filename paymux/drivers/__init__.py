@@ -62,7 +62,8 @@ What the provider does not have is not overridden. Beside `collect`, `verify` an
   ("till:…"). `payout_takes` has the options of a payout, if they are not those of `takes`;
   `lost_payout` says what a caller may do if the answer was lost and it cannot be asked for.
 * `refund` gives money of a payment back. `refund_takes` has its options, and `lost_refund` says
-  what a caller may do if the answer was lost.
+  what a caller may do if the answer was lost. With `refunds_once` another refund of a payment is
+  refused, where a provider would answer it like the first.
 * `repeats` and `repeat` (`_repeating.py`): a refund that is named by its path is sent again after
   its verb, until it is answered, where the provider's page says that it is one refund.
 * `find` asks by what `finds_by` has for each kind: our reference, or the provider's receipt. Where

@@ -71,6 +71,8 @@ class Driver(Account, frozen=True, kw_only=True):
     # a payout that cannot be asked for.
     lost_page: ClassVar[str] = ""
     lost_refund: ClassVar[str] = ""
+    # The provider gives a payment back once, and answers another refund of it like the first.
+    refunds_once: ClassVar[bool] = False
     lost_payout: ClassVar[str] = ""
     # The provider may never call a path that contains one of these words.
     callback_words_to_avoid: ClassVar[tuple[str, ...]] = ()

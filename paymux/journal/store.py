@@ -251,6 +251,14 @@ class Store:
             return None if found is None else order_key(found.payment)[1:]
         return owner
 
+    async def refund_of(self, account: str, provider_reference: str) -> Payment | None:
+        """Return the refund that was taken under a provider's id; None: none is known."""
+        known = self.memory.refund_of(account, provider_reference)
+        if known is not None:
+            return known
+        found = await self._find(account, "refund", provider_reference=provider_reference)
+        return found.payment if found is not None and found.payment.kind == "refund" else None
+
     def answer_lost(self, payment: Payment, claimed: str | None, arrival: Arrival) -> bool:
         """Return whether this order's answer was lost, or it has the claimed id.
 

@@ -62,7 +62,7 @@ class Wave(Driver, frozen=True, kw_only=True):
     end: the payment stays PENDING until it is paid or expires. `payout` sends what its receiver
     gets, to a wallet of the same country, with the fee on top; `description` (40 characters) is
     shown to them, `customer` is their name. `refund` gives a whole payment back, or takes a whole
-    payout back, within three days; a second one of the same payment changes nothing.
+    payout back, within three days; a second one of the same payment is refused.
     `extra={"aggregated_merchant_id": …}` is for aggregators.
     """
 
@@ -103,6 +103,7 @@ class Wave(Driver, frozen=True, kw_only=True):
     watch_timeout = 1900.0  # a session lives for 1800 s, and no message tells of its end
     first_look = 5.0
     redelivers = True  # "retried for up to three days"
+    refunds_once = True
     lost_refund = (
         "Wave refunds once, by the payment's own id: `recover` and `Notifier` repeat the request "
         "until it is answered."

@@ -152,6 +152,11 @@ class OrderMemory:
                 return one, key.split(" ", 2)[2]
         return None
 
+    def refund_of(self, account: str, provider_reference: str) -> Payment | None:
+        """Return the refund that was taken under a provider's id, as far as it is known here."""
+        record = self._records.get(self._owners.get(f"{account} refund {provider_reference}", ""))
+        return None if record is None else _payment(record)
+
     def answer_lost(self, payment: Payment) -> bool:
         """Return whether this process sent the order and has no answer, or no answer yet."""
         record = self._records.get(_order_key(payment))
