@@ -14,11 +14,12 @@ from .coerce import is_a, sequence
 HIDDEN = "***"
 MAX_DEPTH = 32  # levels of a provider's details; one level is usual
 
-# Field names of credentials and signatures at the providers, of a payer's PIN, and of the name of a
-# number's owner, in any kind of body.
+# Field names of credentials and signatures at the providers, of a payer's PIN, and of a person's
+# names, in any kind of body.
 _SENSITIVE = (
     "password|passkey|signature|hash|x-token|notify_token|api_?key|secret|consumer_?secret|security_?credential|"
-    "private_?key|public_?key|master[_-]?key|authorization|access_?token|pin|full_?name"
+    "private_?key|public_?key|master[_-]?key|authorization|access_?token|pin|"
+    "(?:first|last|full|given|family|middle)?_?name|surname"
 )
 # One of these is in each. They are as long as they can be: a word that is in other text, too, such
 # as the "full" of "successfully", costs each such answer a search by the pattern.
@@ -34,8 +35,7 @@ _WORDS = (
     "credential",
     "authorization",
     "pin",
-    "fullname",
-    "full_name",
+    "name",  # also of "surname"
 )
 # minimum length of a credential that is searched for inside words, and in parsed values
 LONG_SECRET_CHARS = 8
@@ -146,8 +146,16 @@ def hide_and_flag(text: str, secrets: tuple[str, ...], *, fields: bool = True) -
     if fields:
         for word in _WORDS:
             if word in lowered:
-                return _field().sub(rf'\1"{HIDDEN}"', text), held
+                text = _field().sub(rf'\1"{HIDDEN}"', text)
+                break
+        if "partyname" in lowered or "partypublicname" in lowered:
+            text = _party().sub(_without_name, text)
     return text, held
+
+
+def _without_name(found: re.Match[str]) -> str:
+    before, after = (found[1], "") if found[1] else (found[2], found[3])
+    return f'{before}"{HIDDEN}"{after}'
 
 
 def _hidden(found: re.Match[str]) -> str:
@@ -195,6 +203,15 @@ def _field() -> re.Pattern[str]:
         rf"""(?ix) ( (?: \b | %5B | _ ) (?:{_SENSITIVE}) (?: \\?["'] | \] | %5D )*
                \s* (?: [:=] | %3A ) \s* )
              ( \\?"(?:[^"\\]|\\.)*?\\?" | [^\s&,}}"\\]+ )"""
+    )
+
+
+@cache
+def _party() -> re.Pattern[str]:
+    """Return the pattern of a payee's or payer's name in a result of M-Pesa: a key and a value."""
+    key, value = r'"Key"\s*:\s*"\w*Party(?:Public)?Name"', r'"(?:[^"\\]|\\.)*"'
+    return re.compile(
+        rf"""({key}\s*,\s*"Value"\s*:\s*){value}|("Value"\s*:\s*){value}(\s*,\s*{key})"""
     )
 
 

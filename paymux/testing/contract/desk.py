@@ -138,7 +138,7 @@ class Desk:
         """Ask for the payment of `order` by our reference."""
         return await self.pool.find(self.name, reference=REFERENCE, kind=self.kind)
 
-    async def payout(self, payee: str = "", reference: str = "wage-7") -> Payment:
+    async def payout(self, payee: str = "", reference: str = "wage-7", **more: Any) -> Payment:
         """Pay out 500 units, to the first payee of the case if none is named."""
         currency, payee = self.case.order["currency"], payee or self.case.payouts[0][0]
         return await self.pool.payout(
@@ -147,7 +147,7 @@ class Desk:
             currency=currency,
             payee=payee,
             reference=reference,
-            **self.case.payout_options.get(payee, {}),
+            **{**self.case.payout_options.get(payee, {}), **more},
         )
 
     def orders(self, kind: Kind) -> list[Order]:

@@ -1,4 +1,4 @@
-"""Promises about what is shown: no credential, no token and no whole phone number."""
+"""Promises about what is shown: no credential, no token, no whole phone number and no name."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ import pytest
 
 from ...errors import OutcomeUnknown, PaymuxError
 from ...http import WebhookRequest
-from ...models import Event, Item, Payment, Status
+from ...models import Customer, Event, Item, Payment, Status
 from ...simulator import Fault
 from .desk import ASKED, ATTEMPTS, Desk, signature
 from .disguise import Disguise, canaries, forms
@@ -112,6 +112,22 @@ async def _outgoing(desk: Desk, paid: Payment) -> tuple[list[Payment], list[Base
     return payments, errors
 
 
+def _named(desk: Desk, kind: str) -> dict[str, Any]:
+    """Return a customer with a name, for a driver that takes one."""
+    takes = desk.driver.takes if kind == "collect" else desk.driver.payout_takes
+    person = Customer(name="Xaviera", surname="Quillfeather", email="x.q@example.com")
+    return {"customer": person} if takes and "customer" in takes else {}
+
+
+async def _followed(desk: Desk, payment: Payment) -> list[Payment]:
+    """Let a payment succeed, and return it with what a look-up says of it."""
+    if not payment.status.terminal:
+        desk.settle(payment, Status.SUCCEEDED)
+    if desk.driver.asks(payment) is None:
+        return [payment]
+    return [payment, await desk.pool.verify(payment)]
+
+
 class Seen(NamedTuple):
     """What a whole payment and every kind of trouble left, and the secrets that were in use."""
 
@@ -132,7 +148,7 @@ class Seen(NamedTuple):
 
 
 class ExposurePromises(Promises):
-    """Promises about what is shown: no credential, no token and no whole phone number."""
+    """Promises about what is shown: no credential, no token, no whole phone number and no name."""
 
     async def _disguised(self) -> Seen:
         found = canaries(self.driver, self.simulator, self.case.fields)
@@ -184,3 +200,18 @@ class ExposurePromises(Promises):
         shown += [_rendered(error) for error in seen.errors]
         shown += [repr(payment) for payment in seen.payments]
         assert not [text for text in shown if number in text]
+
+    @in_virtual_time
+    async def test_no_name_of_a_person_is_shown(self, caplog: pytest.LogCaptureFixture) -> None:
+        """A payer's and a payee's name is in no record at DEBUG, no repr and no Payment.raw."""
+        with caplog.at_level(logging.DEBUG, logger="paymux"):
+            async with self.desk() as desk:
+                payments = await _followed(desk, await desk.order(**_named(desk, desk.kind)))
+                for number, (payee, _) in enumerate(self.case.payouts):
+                    more = _named(desk, "payout")
+                    paid = await desk.payout(payee, f"wage-{number}", **more)
+                    payments += await _followed(desk, paid)
+        texts = [record.getMessage() for record in caplog.records]
+        texts += [f"{payment!r} {payment.raw}" for payment in payments]
+        names = ("xaviera", "quillfeather", "john doe", "biller company")
+        assert not [text for text in texts for name in names if name in text.lower()]
