@@ -113,6 +113,8 @@ __all__ = [
     "post",
 ]
 
+__version__ = "0.1.0"  # the build reads it here; the metadata would take 20 ms to read
+
 if TYPE_CHECKING:
     from .bulk import Bulk, Progress, Verified
     from .core import Health, Recovered
@@ -187,7 +189,6 @@ if TYPE_CHECKING:
     )
     from .watch import Watch
 
-    __version__: str
     __all__ += [
         "CamPay",
         "CinetPay",
@@ -273,10 +274,6 @@ else:
     def __getattr__(name: str) -> object:
         if name in _NAMES:
             return _named(name)
-        if name == "__version__":
-            from importlib.metadata import version  # noqa: PLC0415 - takes 10 ms
-
-            return version(__name__)
         if name in ("drivers", "errors", "http", "models"):
             return import_module(f".{name}", __name__)
         if name == "__all__" or name[:1].isupper():

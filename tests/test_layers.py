@@ -272,9 +272,14 @@ def test_the_public_names_are_listed_and_real() -> None:
 
 
 def test_the_version_has_one_source() -> None:
-    """`paymux.__version__` is that of pyproject.toml, which no file of the package repeats."""
+    """The build reads `paymux.__version__`, and no other file of the package repeats it."""
     said = tomllib.loads((ROOT.parent / "pyproject.toml").read_text(encoding="utf-8"))
-    assert paymux.__version__ == said["project"]["version"]
+    assert "version" in said["project"]["dynamic"]
+    assert said["tool"]["hatch"]["version"]["path"] == "paymux/__init__.py"
+    told = [
+        path for path in MODULES.values() if "__version__ =" in path.read_text(encoding="utf-8")
+    ]
+    assert told == [MODULES["__init__"]]
 
 
 def test_every_driver_on_disk_is_exported() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .. import __version__
 from . import simulator_calls
 from .command import Command, Group
 from .control import running_at
@@ -158,7 +159,6 @@ def _webhook(given: str) -> tuple[str, str]:
 
 def _tell_ready(cli: Invocation, sim: "Simulator", *, quietly: bool) -> None:
     """Print where it listens, and the lines to paste; they go to a file, too."""
-    from .. import __version__  # noqa: PLC0415
     from ..simulator import environment  # noqa: PLC0415
     from .whole_file import write_whole  # noqa: PLC0415
 
