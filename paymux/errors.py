@@ -23,7 +23,8 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from .primitives.coerce import is_a
-from .primitives.redaction import HIDDEN, shown
+from .primitives.redaction import shown
+from .primitives.sensitive_fields import HIDDEN
 
 if TYPE_CHECKING:
     from .models import Payment, Reason

@@ -23,8 +23,9 @@ import paymux
 from paymux import OutcomeUnknown, Payment, PaymuxError, Pool, ProviderError, Rejected, UsageError
 from paymux.drivers.base import Driver
 from paymux.http import PreparedRequest, Request, Response, TransportError, WebhookRequest
-from paymux.primitives import redaction
-from paymux.primitives.redaction import HIDDEN, Secret, hide, mask, shown
+from paymux.primitives import sensitive_fields
+from paymux.primitives.redaction import Secret, hide, mask, shown
+from paymux.primitives.sensitive_fields import HIDDEN
 
 from .toys import BASE, Desk, Keyless, Said, Toy, Wire, answer, now, timeless
 
@@ -485,7 +486,7 @@ def test_an_ordinary_sentence_is_not_searched_by_a_pattern(
     monkeypatch: pytest.MonkeyPatch, sentence: str
 ) -> None:
     """What nearly every answer says costs no search for the names of credentials."""
-    monkeypatch.setattr(redaction, "_field", None)
+    monkeypatch.setattr(sensitive_fields, "_field", None)
     body = json.dumps({"ResultCode": "0", "ResultDesc": sentence})
     assert hide(body) == body
 

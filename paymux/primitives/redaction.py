@@ -10,33 +10,10 @@ from typing import Any, NoReturn, cast
 from urllib.parse import quote, quote_plus
 
 from .coerce import is_a, sequence
+from .sensitive_fields import HIDDEN, SENSITIVE_WORDS, hide_fields, is_sensitive
 
-HIDDEN = "***"
 MAX_DEPTH = 32  # levels of a provider's details; one level is usual
 
-# Field names of credentials and signatures at the providers, of a payer's PIN, and of a person's
-# names, in any kind of body.
-_SENSITIVE = (
-    "password|passkey|signature|hash|x-token|notify_token|api_?key|secret|consumer_?secret|security_?credential|"
-    "private_?key|public_?key|master[_-]?key|authorization|access_?token|pin|"
-    "(?:first|last|full|given|family|middle)?_?name|surname"
-)
-# One of these is in each. They are as long as they can be: a word that is in other text, too, such
-# as the "full" of "successfully", costs each such answer a search by the pattern.
-_WORDS = (
-    "pass",
-    "sign",
-    "hash",
-    "x-token",
-    "notify_token",
-    "access",
-    "key",
-    "secret",
-    "credential",
-    "authorization",
-    "pin",
-    "name",  # also of "surname"
-)
 # minimum length of a credential that is searched for inside words, and in parsed values
 LONG_SECRET_CHARS = 8
 # Also what is no good URL, of another engine, or libpq's `user=… password=…`: nothing of it may be
@@ -136,7 +113,6 @@ def hide_and_flag(text: str, secrets: tuple[str, ...], *, fields: bool = True) -
     """
     if "\\u00" in text:  # plain letters, escaped in JSON
         text = _escaped().sub(lambda found: chr(int(found[1], 16)) if found[1] else found[0], text)
-    # Most bodies contain none; a search for plain text is much faster than a pattern.
     lowered, held = text.casefold(), False
     for start in starts(secrets):
         if start in lowered:
@@ -144,18 +120,11 @@ def hide_and_flag(text: str, secrets: tuple[str, ...], *, fields: bool = True) -
             text, lowered, held = without, without.casefold(), without != text
             break
     if fields:
-        for word in _WORDS:
+        # Most bodies contain none; a search for plain text is much faster than a pattern.
+        for word in SENSITIVE_WORDS:
             if word in lowered:
-                text = _field().sub(rf'\1"{HIDDEN}"', text)
-                break
-        if "partyname" in lowered or "partypublicname" in lowered:
-            text = _party().sub(_without_name, text)
+                return hide_fields(text), held
     return text, held
-
-
-def _without_name(found: re.Match[str]) -> str:
-    before, after = (found[1], "") if found[1] else (found[2], found[3])
-    return f'{before}"{HIDDEN}"{after}'
 
 
 def _hidden(found: re.Match[str]) -> str:
@@ -190,29 +159,6 @@ def _names() -> tuple[re.Pattern[str], ...]:
         r"[\w%.\[\]-]*=",
     )
     return tuple(map(re.compile, parts))
-
-
-@cache
-def _name() -> re.Pattern[str]:
-    return re.compile(rf"(?i)(?:^|_|-)(?:{_SENSITIVE})$")
-
-
-@cache
-def _field() -> re.Pattern[str]:
-    return re.compile(
-        rf"""(?ix) ( (?: \b | %5B | _ ) (?:{_SENSITIVE}) (?: \\?["'] | \] | %5D )*
-               \s* (?: [:=] | %3A ) \s* )
-             ( \\?"(?:[^"\\]|\\.)*?\\?" | [^\s&,}}"\\]+ )"""
-    )
-
-
-@cache
-def _party() -> re.Pattern[str]:
-    """Return the pattern of a payee's or payer's name in a result of M-Pesa: a key and a value."""
-    key, value = r'"Key"\s*:\s*"\w*Party(?:Public)?Name"', r'"(?:[^"\\]|\\.)*"'
-    return re.compile(
-        rf"""({key}\s*,\s*"Value"\s*:\s*){value}|("Value"\s*:\s*){value}(\s*,\s*{key})"""
-    )
 
 
 @lru_cache(maxsize=256)
@@ -266,7 +212,7 @@ def scrub(value: Any, secrets: tuple[str, ...], levels: int = MAX_DEPTH) -> Any:
     if isinstance(value, Mapping):
         return {
             name: HIDDEN
-            if isinstance(inner, str) and _name().search(str(name))
+            if isinstance(inner, str) and is_sensitive(str(name))
             else scrub(inner, secrets, levels - 1)
             for name, inner in value.items()
         }

@@ -4,7 +4,8 @@ import re
 from typing import Any
 
 from ..drivers.base import Driver
-from ..primitives.redaction import HIDDEN, hide, hide_values
+from ..primitives.redaction import hide, hide_values
+from ..primitives.sensitive_fields import HIDDEN
 
 __all__ = ["scrubbed"]
 
