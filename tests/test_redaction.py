@@ -486,7 +486,7 @@ def test_an_ordinary_sentence_is_not_searched_by_a_pattern(
     monkeypatch: pytest.MonkeyPatch, sentence: str
 ) -> None:
     """What nearly every answer says costs no search for the names of credentials."""
-    monkeypatch.setattr(sensitive_fields, "_field", None)
+    monkeypatch.setattr(sensitive_fields, "fields", None)
     body = json.dumps({"ResultCode": "0", "ResultDesc": sentence})
     assert hide(body) == body
 

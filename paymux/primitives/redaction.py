@@ -9,8 +9,9 @@ from functools import cache, lru_cache
 from typing import Any, NoReturn, cast
 from urllib.parse import quote, quote_plus
 
+from . import sensitive_fields
 from .coerce import is_a, sequence
-from .sensitive_fields import HIDDEN, SENSITIVE_WORDS, hide_fields, is_sensitive
+from .sensitive_fields import HIDDEN, SENSITIVE_WORDS, is_sensitive
 
 MAX_DEPTH = 32  # levels of a provider's details; one level is usual
 
@@ -123,7 +124,9 @@ def hide_and_flag(text: str, secrets: tuple[str, ...], *, fields: bool = True) -
         # Most bodies contain none; a search for plain text is much faster than a pattern.
         for word in SENSITIVE_WORDS:
             if word in lowered:
-                return hide_fields(text), held
+                text = sensitive_fields.fields().sub(rf'\1"{HIDDEN}"', text)
+                without_names = sensitive_fields.without_name
+                return sensitive_fields.parties().sub(without_names, text), held
     return text, held
 
 

@@ -30,17 +30,13 @@ SENSITIVE_WORDS = (
 )
 
 
-def hide_fields(text: str) -> str:
-    """Remove the values of such fields from a body that has one of the words."""
-    return _party().sub(_without_name, _field().sub(rf'\1"{HIDDEN}"', text))
-
-
 def is_sensitive(name: str) -> bool:
     """Return whether a field is hidden by its name."""
     return _name().search(name) is not None
 
 
-def _without_name(found: re.Match[str]) -> str:
+def without_name(found: re.Match[str]) -> str:
+    """Return what `parties` found, without the name."""
     before, after = (found[1], "") if found[1] else (found[2], found[3])
     return f'{before}"{HIDDEN}"{after}'
 
@@ -54,7 +50,8 @@ def _name() -> re.Pattern[str]:
 
 
 @cache
-def _field() -> re.Pattern[str]:
+def fields() -> re.Pattern[str]:
+    """Return the pattern of such a field, whose value is its second group."""
     return re.compile(
         rf"""(?ix) ( (?: \b | %5B | _ ) (?:{_SENSITIVE}) (?: \\?["'] | \] | %5D )*
                \s* (?: [:=] | %3A ) \s* )
@@ -63,7 +60,7 @@ def _field() -> re.Pattern[str]:
 
 
 @cache
-def _party() -> re.Pattern[str]:
+def parties() -> re.Pattern[str]:
     """Return the pattern of a payee's or payer's name in a result of M-Pesa: a key and a value."""
     key, value = r'"Key"\s*:\s*"\w*Party(?:Public)?Name"', r'"(?:[^"\\]|\\.)*"'
     return re.compile(
