@@ -44,7 +44,13 @@ from .toys import Desk, Keyless, Said, Toy, Wire, answer, now, timeless
 LOOK = get("/payments/p1", Said)
 MONEY = post("/collect", Said, {})
 REPEATABLE = post("/collect", Said, {}, repeatable=True)
-REQUESTS: dict[str, Request[Said]] = {"look-up": LOOK, "money": MONEY, "repeatable": REPEATABLE}
+ONCE = LOOK.sent_once()
+REQUESTS: dict[str, Request[Said]] = {
+    "look-up": LOOK,
+    "once": ONCE,
+    "money": MONEY,
+    "repeatable": REPEATABLE,
+}
 TOY = Toy()
 
 
@@ -139,7 +145,7 @@ def test_money_is_not_repeated_where_the_provider_joins_none_now(request_: Reque
 
     verdict = decide(Away(), request_, answer(500))
     assert verdict == Verdict(Means.UNKNOWN, why="the store is away", joins=False)
-    assert may_retry(request_, verdict) is not request_.money
+    assert may_retry(request_, verdict) is (request_ is LOOK)
 
 
 def test_an_answer_must_match_and_an_accepted_status_is_read() -> None:
@@ -158,12 +164,12 @@ def test_an_answer_must_match_and_an_accepted_status_is_read() -> None:
 
 @pytest.mark.parametrize("means", Means)
 def test_what_may_be_repeated(means: Means) -> None:
-    """Unsent and unprocessed requests may be repeated; unknown ones only if deduplicated."""
+    """Unsent and unprocessed requests may be repeated; unknown ones only if that is harmless."""
     sure = means in {Means.NOT_SENT, Means.THROTTLED}
     verdict = Verdict(means)
     found: dict[str, Any] = {name: may_retry(one, verdict) for name, one in REQUESTS.items()}
     harmless = sure or means is Means.UNKNOWN
-    assert found == {"look-up": harmless, "money": sure, "repeatable": harmless}
+    assert found == {"look-up": harmless, "once": sure, "money": sure, "repeatable": harmless}
 
 
 A = Payment(

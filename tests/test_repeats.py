@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from paymux import OutcomeUnknown, Payment, Pool, Status, UsageError
+from paymux import OutcomeUnknown, Payment, Pool, Status, Unavailable, UsageError
 from paymux.drivers.base import NotJoining
 from paymux.errors import ProviderError
-from paymux.http import Request, Response, Send, pause, post
+from paymux.http import Request, Response, Send, TransportError, pause, post
 from paymux.models import Order
 
-from .toys import Desk, Said, Toy, Wire, answer, now, timeless
+from .toys import Desk, Keyless, Said, Toy, Wire, answer, now, timeless
 
 DAY = 86_400.0
 GOOD = answer(id="p1", status="OK")
@@ -138,3 +138,38 @@ async def test_a_driver_waits_as_long_as_its_verb_has() -> None:
     paid = await _collect(Waiting(), GOOD, deadline=9.0)
     assert (paid.status, paid.message) == (Status.SUCCEEDED, "3 waits")
     assert now() < 9
+
+
+class Prompts(Keyless, frozen=True, kw_only=True):
+    """A toy that prompts a person by a request that moves no money."""
+
+    name = "prompts"
+
+    async def prompt(self, send: Send, *, once: bool) -> Said:
+        """Ask for a consent."""
+        request = post("/prompt", Said, {}, money=False, matches=lambda said: said.id is not None)
+        return await send(request.sent_once() if once else request)
+
+
+@pytest.mark.parametrize("lost", [LOST, answer(200), answer(429), TransportError("reset")])
+@pytest.mark.parametrize(("once", "times"), [(True, 1), (False, 2)])
+@timeless
+async def test_what_reaches_a_person_is_sent_once(lost: Any, once: bool, times: int) -> None:
+    """A look-up is repeated after a lost answer; what was `sent_once` is Unavailable instead."""
+    wire = Wire(Desk(prompt=[lost, GOOD]))
+    async with Pool(Prompts(), connection=wire) as pool:
+        if once:
+            with pytest.raises(Unavailable):
+                await pool.run("prompts", Prompts.prompt, once=once)
+        else:
+            assert (await pool.run("prompts", Prompts.prompt, once=once)).id == "p1"
+    assert len(wire.paths("/prompt")) == times
+
+
+@timeless
+async def test_what_was_not_sent_may_be_sent_once_more() -> None:
+    """A refusal for haste proves that it did not arrive."""
+    wire = Wire(Desk(prompt=[answer(429, error="slow"), GOOD]))
+    async with Pool(Prompts(), connection=wire) as pool:
+        assert (await pool.run("prompts", Prompts.prompt, once=True)).id == "p1"
+    assert len(wire.paths("/prompt")) == 2

@@ -80,6 +80,8 @@ What the provider does not have is not overridden. Beside `collect`, `verify` an
 * `post(…, credential="password")` and `ask(…, credential=…)` name a credential of which a few wrong
   uses lock its user. `credential_id` returns its digest, and `proof_of` a verb that moves no money
   and proves it. After `CredentialRefused` none of its requests leaves.
+* `post(…, money=False).sent_once()` is for what moves no money and still must not happen twice by
+  itself, such as a prompt on a customer's phone: it is repeated only where nothing was sent.
 * Where the provider wants a UUID of ours, it is `derived_uuid` (`_ids.py`) of kind and reference
   under the field `id_key: Secret | str = ""`. That is required where `live`, and never changes: the
   pool and `doctor` compare it with that of the journal's orders.

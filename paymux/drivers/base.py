@@ -140,11 +140,11 @@ class Driver(Account, frozen=True, kw_only=True):
         AuthenticationFailed for a request with a token means that the token is stale; RateLimited,
         that the request was refused before processing; Duplicate, that an earlier request with our
         reference exists. It may raise Unreadable for a response that is not an answer, with any
-        status. This base method judges look-ups by their status alone, and money requests not at
-        all. It does not judge 401 and 403, which a firewall may send, too: only a driver knows
-        their form at its provider.
+        status. This base method judges look-ups by their status alone, and money requests and those
+        that are sent once not at all. It does not judge 401 and 403, which a firewall may send,
+        too: only a driver knows their form at its provider.
         """
-        if request.money or reply.status in request.accept:
+        if request.money or request.once or reply.status in request.accept:
             return None
         kind = _BARE.get(reply.status)
         return kind() if kind else None

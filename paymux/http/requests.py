@@ -43,6 +43,7 @@ class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
     money: bool = False
     repeatable: bool = False
     repeats_for: float | None = None  # see `joined_for`
+    once: bool = False  # see `sent_once`
     accept: tuple[int, ...] = ()
     matches: Callable[[R], bool] | None = None
     largest: int = MAX_BODY_BYTES
@@ -105,6 +106,14 @@ class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, gc=False):
         """
         lasting = checked_seconds("seconds", seconds)
         return msgspec.structs.replace(self, repeatable=True, repeats_for=lasting)
+
+    def sent_once(self) -> "Request[R]":
+        """Return this request, which moves no money, and is sent again only where it did not leave.
+
+        For what a repeat would do to a person a second time, such as a prompt on a phone. A lost
+        answer is Unavailable: what to do then is for its verb to say.
+        """
+        return msgspec.structs.replace(self, once=True)
 
     def with_headers(self, headers: Mapping[str, str]) -> "Request[R]":
         """Return this request with more headers."""

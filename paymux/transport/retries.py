@@ -44,7 +44,8 @@ def may_retry(request: Request[Any], verdict: Verdict) -> bool:
     if verdict.means in (Means.NOT_SENT, Means.THROTTLED):
         return True
     joins = request.repeatable and verdict.joins
-    return verdict.means is Means.UNKNOWN and (not request.money or joins)
+    harmless = not request.money and not request.once
+    return verdict.means is Means.UNKNOWN and (harmless or joins)
 
 
 def backoff_pauses(factor: float, longest: float) -> Iterator[float]:
