@@ -378,6 +378,22 @@ runpy.run_module("paymux.examples.paybill_shop", run_name="__main__")
 """
 
 
+async def test_a_customer_is_asked_for_one_standing_order(tmp_path: Path) -> None:
+    """Asked twice, the customer has one of the name; without its page, nothing is asked."""
+    async with Simulator() as sim:
+        env = {
+            **settings(sim, tmp_path, mpesa="mpesa"),
+            "PAYMUX_WEBHOOK_BASE": "http://127.0.0.1:1/pay",
+        }
+        asked = ("standing_order", "254708374149", "gym-4711", "500")
+        assert (await ran(*asked, env=env))[0] == 1
+        for _ in range(2):
+            code, said = await ran(*asked, env={**env, "RATIBA_PAGE": "2026"})
+            assert (code, said.startswith("asked: ")) == (0, True)
+        [made] = sim.mpesa.ratiba.made
+    assert (made.every, made.amount, made.bill) == ("Monthly", 500, "gym-4711")
+
+
 async def test_a_paybill_shop_hears_of_what_its_customers_pay(tmp_path: Path) -> None:
     """Each payment is told once: one ships, one is for a person; a third is never made."""
     (port,) = free_ports(1)

@@ -49,6 +49,7 @@ OF_A_STATUS = (
     "drivers/mpesa_asking",
 )
 OF_B2B = ("drivers/mpesa_b2b", "drivers/mpesa_b2b_pool")
+OF_RATIBA = ("drivers/mpesa_ratiba",)
 OF_A_TILL = ("drivers/mpesa_till_push",)
 OF_PARTIES = (*OF_B2B, *OF_A_TILL)
 OF_AIRTIME = ("drivers/campay_airtime", "drivers/campay")
@@ -110,6 +111,24 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
             "drivers/mpesa/status._of_till",
         ),
         OF_A_TILL,
+    ),
+    **dict.fromkeys(
+        (
+            "drivers/mpesa/ratiba.Accepted.accepts",
+            "drivers/mpesa/ratiba.Callback.told",
+            "drivers/mpesa/ratiba.standing_order",
+            "drivers/mpesa/ratiba._asked",
+            "drivers/mpesa/ratiba.own_id",
+            "drivers/mpesa/ratiba.refusal",
+            "drivers/mpesa/ratiba.claims",
+            "drivers/mpesa/ratiba.is_about_one",
+            "drivers/mpesa/ratiba._receiver",
+            "drivers/mpesa/ratiba._shillings",
+            "drivers/mpesa/ratiba._days",
+            "drivers/mpesa/ratiba._word",
+            "drivers/mpesa/ratiba._day",
+        ),
+        OF_RATIBA,
     ),
     **dict.fromkeys(
         (
@@ -307,16 +326,6 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
         ),
     ),
     **dict.fromkeys(
-        (
-            "drivers/mpesa/ratiba.Accepted.code",
-            "drivers/mpesa/ratiba.Accepted.accepts",
-            "drivers/mpesa/ratiba.refusal",
-            "drivers/mpesa/ratiba._times",
-            "drivers/mpesa/ratiba._created",
-        ),
-        ("drivers/mpesa_ratiba",),
-    ),
-    **dict.fromkeys(
         ("core/repeating.repeating", "core/repeating.repeat", "core/recovery.examine"),
         ("refund_repeats", "recovery"),
     ),
@@ -396,6 +405,8 @@ EQUIVALENT: Mapping[str, str] = {
         for left in ("return", "return #2", "pass #2")
     },
     "drivers/mpesa/errors.duplicate: return None => return": "Both return None.",
+    "drivers/mpesa/ratiba.refusal: return None => return": "Both return None.",
+    "drivers/mpesa/ratiba.refusal: return None => pass": "Both return None.",
     "drivers/mpesa/errors.duplicate: return None => pass": "Both return None.",
     (
         "drivers/mpesa/results.proof: return msgspec.structs.replace("

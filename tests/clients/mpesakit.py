@@ -57,6 +57,11 @@ def code(fields: dict[str, Any]) -> Any:
     return attempted(lambda: client.dynamic_qr.generate(**fields))
 
 
+def standing_order(order: dict[str, Any]) -> Any:
+    """Ask a customer for a standing order."""
+    return attempted(lambda: client.ratiba.create_standing_order(**order))
+
+
 def read(name: str, payload: dict[str, Any]) -> Any:
     """Read a message with the client's own model."""
     try:
@@ -73,4 +78,4 @@ def attempted(call: Callable[[], Any]) -> Any:
         return {"raised": error.error.error_code, "said": error.error.raw_response}
 
 
-listen("mpesakit", b2c, status, balance, reverse, register, b2b, tax, code, read)
+listen("mpesakit", b2c, status, balance, reverse, register, b2b, tax, code, standing_order, read)

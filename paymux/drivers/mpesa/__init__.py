@@ -1,4 +1,4 @@
-"""M-Pesa of Safaricom's Daraja: Express, C2B with pull, B2C, B2B, reversal, status and balance.
+"""M-Pesa of Safaricom's Daraja: Express, C2B, pull, B2C, B2B, reversal, status, balance, Ratiba.
 
 "Documentation": https://developer.safaricom.co.ke/ as transcribed at
 https://github.com/amoskyalo/daraja-docs.
@@ -43,9 +43,8 @@ no idempotency key for a push: an order with a lost answer is found by its own c
 - `pay.run("kenya", Mpesa.qr_code, amount=250, bill_reference="order-8", business_name="Duka")` is
   the PNG of a code that the customer's M-Pesa app scans. What is paid by it is a payment without an
   order.
-- `pay.run("kenya", Mpesa.standing_order, …)` asks a customer to agree to a standing order (Ratiba),
-  and `Mpesa.standing_order_result(body)` reads whether it was agreed to. What it takes at each
-  interval is a payment without an order, too.
+- `pay.run("kenya", Mpesa.standing_order, name="Gym 4711", …)` asks a customer for a standing order
+  (Ratiba), a product of its own that Safaricom enables by contract: its docstring has what to know.
 
 **Payments without an order.** With `Mpesa(adopt_c2b=True)` a payment whose payer typed the
 paybill or till number is a payment of its own: `reference="c2b.<receipt>"`, a collect that
@@ -138,8 +137,7 @@ class Mpesa(Account, frozen=True, kw_only=True):
     paybill or till), Org Business Pay to Bulk API initiator (top-up), Tax Remittance to KRA API
     (tax), Org Reversals Initiator (refund), Transaction Status query ORG API (verify and find),
     Balance Query ORG API (balance). The products B2C, B2B, Tax Remittance, Reversal, Transaction
-    Status and Account Balance must be in the app as well, as far as you use them. Ratiba (standing
-    orders) is added by contract, and needs no API user.
+    Status and Account Balance must be in the app as well, as far as you use them.
 
     * `initiator_name`: the API user's name.
     * `security_credential`: its password, encrypted with the certificate of the same environment,
@@ -197,8 +195,8 @@ class Mpesa(Account, frozen=True, kw_only=True):
             return had
         if request.path == till_push.TILL_PUSH and (no := till_push.refusal(reply)) is not None:
             return no
-        if request.path == ratiba.CREATE and (no := ratiba.refusal(reply)) is not None:
-            return no
+        if request.path == ratiba.RATIBA and (no_order := ratiba.refusal(reply)) is not None:
+            return no_order
         if reply.status < 400:
             return None
         if request.path == pull.QUERY and pull.says_none(reply):
@@ -246,7 +244,6 @@ class Mpesa(Account, frozen=True, kw_only=True):
     register_pull = registration.register_pull
     qr_code = qr.qr_code
     standing_order = ratiba.standing_order
-    standing_order_result = staticmethod(ratiba.standing_order_result)
 
     async def balance(self, send: Send) -> Balance:
         """Ask for the balances of the shortcode that pays out; the answer comes as a message."""
@@ -255,9 +252,10 @@ class Mpesa(Account, frozen=True, kw_only=True):
     def confirms(self, event: Event) -> bool:
         """Return whether a message is about a push, a payout or a refund.
 
-        A C2B payment may be that of a push: so it is kept first, and is adopted if it is not.
+        A C2B payment may be that of a push: so it is kept first, and is adopted if it is not. What
+        became of a standing order is kept as well: nothing can be asked about it.
         """
-        return "TransID" not in event.claims.ids
+        return "TransID" not in event.claims.ids and not ratiba.is_about_one(event.claims)
 
     @property
     def adopting(self) -> bool:  # type: ignore[override]  # a fact of the account here

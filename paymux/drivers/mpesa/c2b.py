@@ -49,6 +49,9 @@ class Message(ProviderData, frozen=True):
     MSISDN: Text = None  # masked, or a hash
     request_id: Text = msgspec.field(name="requestId", default=None)
     result_code: Text = msgspec.field(name="resultCode", default=None)
+    # of a standing order (ratiba.py)
+    ResponseHeader: Any = None
+    response_header: Any = msgspec.field(name="responseHeader", default=None)
 
     def asks(self) -> bool:
         """Return whether this is a validation, which only asks."""

@@ -66,7 +66,8 @@ def refusal(
             return Rejected(f"{said}: the app lacks this product, or the address is wrong")
         case "500.003.02" | "500.003.03":
             # "System is busy", with the same code, does not prove that nothing was started.
-            if not request.money or "spike arrest" in words or "quota" in words:
+            harmless = not request.money and not request.once
+            if harmless or "spike arrest" in words or "quota" in words:
                 return RateLimited(said)
         case "500.001.1001" if request.path in (PUSH, QUERY):
             return _express(request.path, said, words)

@@ -12,7 +12,7 @@ from ...http import Response, WebhookRequest
 from ...models import Event, Payment
 from ...values.parsing import Unreadable
 from ..base import Driver
-from . import c2b, results, till_push
+from . import c2b, ratiba, results, till_push
 
 if TYPE_CHECKING:
     from . import Mpesa
@@ -34,7 +34,9 @@ def webhook(driver: "Mpesa", incoming: WebhookRequest) -> Event:
         return driver.event(till_push.claims(driver, callback, message.request_id))
     if message.CommandID and message.OriginatorConversationID:
         return driver.event(results.waited(driver, message.OriginatorConversationID))
-    raise Unreadable("neither a callback of a push, nor a C2B message, nor a result")
+    if message.ResponseHeader is not None or message.response_header is not None:
+        return driver.event(ratiba.claims(driver, driver.message(ratiba.Callback, incoming)))
+    raise Unreadable("neither a callback, nor a C2B message, nor a result")
 
 
 def proof(driver: "Mpesa", event: Event, known: Payment) -> Payment | None:
@@ -50,8 +52,10 @@ def may_tell_of(driver: "Mpesa", event: Event, order: Payment) -> bool:
     """Return whether a confirmation may be about a push: same amount, account, visible digits.
 
     Safaricom sends a confirmation of each payment to the registered URL, also of a push, with
-    the receipt of the push.
+    the receipt of the push. What became of a standing order is about no payment at all.
     """
+    if ratiba.is_about_one(event.claims):
+        return False
     return Driver.may_tell_of(driver, event, order) and c2b.may_tell_of(event, order)
 
 

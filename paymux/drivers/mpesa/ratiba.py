@@ -1,289 +1,299 @@
-"""Ratiba: a standing order, by which M-Pesa itself takes an amount from a customer at intervals.
+"""Ratiba: a standing order, by which M-Pesa takes an amount from a customer again and again.
 
-https://developer.safaricom.co.ke/apis/MpesaRatiba, as copied at
-https://github.com/JacksCodeVault/mpesa-daraja-mcp (MpesaRatiba.md, 15 August 2026), and before, at
-https://github.com/amoskyalo/daraja-docs (v2/mpesa-ratiba.mdx). The product is commercial: Safaricom
-adds it by contract.
+"2025": https://developer.safaricom.co.ke/apis/MpesaRatiba, as copied at
+https://github.com/JacksCodeVault/mpesa-daraja-mcp (daraja_docs_v3/docs @e875f3b). "2026": the same
+page on 15 August 2026. Safaricom enables the product for a shortcode, by a contract.
+
+- **The pages number the frequencies otherwise**: 4 is "monthly" on the one, and "every two weeks"
+  on the other. By the wrong page M-Pesa takes the money twice as often, so `page` has no default.
+  Ask Safaricom, and make an order on your own phone first. Each page has its transaction types;
+  `transaction_type` is for another that Safaricom wrote to you.
+- It posts no money, so it is for `run`: its request asks for a consent, which the customer gives
+  with the PIN. What is taken later comes in like any payment without a push (c2b.py), whose
+  `bill_reference` is that of the order: `adopt_c2b` tells of it.
+- M-Pesa makes one order of a `name` for a customer. Make it of your own record ("Gym 4711"), and
+  store it first: when an answer was lost, the same name makes no second order. 1050, here as
+  `Rejected` or in the callback, says that the customer has it. Nothing is repeated by itself, for
+  each request is a prompt.
+- The callback (`callback_url`, such as `pool.webhook_url(account)`) is not signed, and nothing can
+  be asked about it. So it is a hint and never a payment: `on_unconfirmed` hears of it, as an event
+  whose `claims.ids` have StandingOrderCode ("0": created) and StandingOrderRef, until `dealt_with`.
 """
 
-from datetime import date, datetime
+import time
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, TypeAlias
 from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 
-from ...errors import BadWebhook, Rejected, UsageError
+from ...errors import AuthenticationFailed, ProviderError, Rejected, Unavailable, UsageError
 from ...http import Response, Send, post
-from ...models import Reason
+from ...models import Payment, Reason
 from ...primitives import coerce
+from ...values import arguments
 from ...values.money import exact, whole
-from ...values.parsing import ProviderData, Text, Unreadable, json_fields, text
-from .registration import checked_callback
+from ...values.parsing import SCALARS, ProviderData, Text, Unreadable, text
+from ...values.validation import checked_url
+from .account import Account
 from .values import EAT, customer, shown
 
-if TYPE_CHECKING:
-    from . import Mpesa
-
-CREATE = "/standingorder/v1/createStandingOrderExternal"
-MAX_NAME = 100  # characters of a name; no page has a limit
-MAX_REFERENCE, MAX_DESCRIPTION = 12, 13  # characters
-
-Form = Literal["third-party", "customer"]
-# The number of each interval depends on the form: 4 is "bi-weekly" in one, "monthly" in the other.
-# A page's order of the words is the order of its numbers. Which form a contract has Safaricom says;
-# the prompt of a first order of your own names the interval.
-_FREQUENCIES: dict[str, tuple[str, ...]] = {
-    "third-party": (
-        *("one-off", "daily", "weekly", "bi-weekly", "monthly"),
-        *("bi-monthly", "quarterly", "half-yearly", "yearly"),
-    ),
-    "customer": (
-        *("one-off", "daily", "weekly", "monthly"),
-        *("bi-monthly", "quarterly", "half-yearly", "yearly"),
-    ),
+Page: TypeAlias = Literal["2025", "2026"]
+Frequency: TypeAlias = Literal[
+    "once",
+    "daily",
+    "weekly",
+    "every_two_weeks",
+    "monthly",
+    "every_two_months",
+    "quarterly",
+    "half_yearly",
+    "yearly",
+]
+RATIBA = "/standingorder/v1/createStandingOrderExternal"
+# In the ids of what a callback claims. There is no provider's reference: that would name a payment.
+REF, CODE, NAME, ORDER = (
+    "StandingOrderRef",
+    "StandingOrderCode",
+    "StandingOrderName",
+    "StandingOrderID",
+)
+_LONGEST_NAME = 60  # characters; no page has a limit
+_SHORT = ("once", "daily", "weekly")
+_LONG = ("every_two_months", "quarterly", "half_yearly", "yearly")
+_FREQUENCIES: Mapping[str, Mapping[str, str]] = {
+    page: {word: str(number) for number, word in enumerate(words, 1)}
+    for page, words in {
+        "2025": (*_SHORT, "monthly", *_LONG),
+        "2026": (*_SHORT, "every_two_weeks", "monthly", *_LONG),
+    }.items()
 }
-# To a paybill, and to a till. "Marchant" is how the page of the older form spells it.
-_TYPES = {
-    "third-party": (
-        "Standing Order Pay Bill External Third Party",
-        "Standing Order Pay Merchant External Third Party",
-    ),
-    "customer": ("Standing Order Customer Pay Bill", "Standing Order Customer Pay Marchant"),
-}
-# The codes of the page after which there is no standing order. 1025 (the prompt could not be sent)
-# is not one: at pushes it was seen of prompts that were paid.
-_NOT_CREATED = {
-    "1001": Reason.BUSY,
-    "1032": Reason.CANCELLED,
-    "1037": Reason.EXPIRED,
-    "1051": Reason.OTHER,
-    "2001": Reason.WRONG_PIN,
-}
-_REFUSALS = {**_NOT_CREATED, "1050": Reason.OTHER}  # the customer has one of that name
-_CREATED = frozenset({"OKAY", "ACTIVE"})
-_ACCEPTED = "200"
-
-
-class StandingOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """A standing order for which the customer is asked now.
-
-    `id` is the `id` of its result: it follows from the shortcode, the payer and the name. The form
-    "customer" has none. `response_id` is what M-Pesa calls its answer.
-    """
-
-    id: str | None
-    response_id: str | None
-    message: str
-
-
-class StandingOrderResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What M-Pesa says of a standing order; it is unsigned, and nothing can be asked for it.
-
-    `created` is True or False as M-Pesa says, or None where that proves neither. `details` has the
-    fields of a success under M-Pesa's names (amount, firstPaymentReminderDate, …).
-    """
-
-    id: str | None
-    created: bool | None
-    code: str | None
-    reason: Reason | None
-    message: str | None
-    name: str | None
-    details: dict[str, str]
-
-
-class _Part(
-    ProviderData,
-    frozen=True,
-    rename={
-        "id": "responseRefID",
-        "code": "responseCode",
-        "words": "responseDescription",
-        "result": "ResultDesc",
+# By ReceiverPartyIdentifierType: 4 is a paybill, 2 a till. "Marchant" is the page's spelling. Those
+# of 2026 are in code that called the sandbox and in https://pypi.org/project/daraja-sdk-py/2.0.0;
+# a copy of the page has "External" for "Ext-" and "Pay Merchant" for "Merchant Payment".
+_TYPES: Mapping[str, Mapping[str, str]] = {
+    "2025": {
+        "4": "Standing Order Customer Pay Bill",
+        "2": "Standing Order Customer Pay Marchant",
     },
-):
-    """A part of an answer."""
+    "2026": {
+        "4": "Standing Order Pay Bill Ext-Third Party",
+        "2": "Standing Order Merchant Payment Ext-Third Party",
+    },
+}
+# The pages' errors that an answer may have, and that prove that no prompt was sent. The others are
+# about the prompt: 1025, 1032, 1037 and 2001 come in the callback.
+_REFUSED: Mapping[str | None, str] = {
+    "1001": "another prompt is open on this phone",
+    "1050": "the customer has a standing order of this name, perhaps by a call without an answer",
+    "1051": "a field is refused",
+}
+_UNKNOWN = (
+    "whether the customer was asked is unknown. Wait for the callback, or ask again with the same"
+    " name and never another: M-Pesa makes one standing order of a name, and answers 1050 if it"
+    " has it"
+)
 
-    id: Text = None
-    code: Text = None
-    words: Text = None
-    result: Text = None
+
+class _Header(ProviderData, frozen=True):
+    """Of the answer and of the callback."""
+
+    ref: Text = msgspec.field(name="responseRefID", default=None)
+    ours: Text = msgspec.field(name="requestRefID", default=None)
+    code: Text = msgspec.field(name="responseCode", default=None)
+    words: Text = msgspec.field(name="responseDescription", default=None)
 
 
 class Accepted(ProviderData, frozen=True):
-    """An answer: whether the customer is asked."""
+    """The answer: that the request was accepted, and no more."""
 
-    header: _Part = msgspec.field(name="ResponseHeader")
-    body: _Part = msgspec.field(name="ResponseBody", default_factory=_Part)
+    ResponseHeader: _Header | None = None
 
-    def code(self) -> str | None:
-        """Return the code, which is like those of HTTP; None: there is none, or there are two."""
-        codes = {one.code for one in (self.header, self.body)} - {None}
-        return codes.pop() if len(codes) == 1 else None
+    def header(self) -> _Header:
+        """Return the header, empty if there is none."""
+        return self.ResponseHeader or _Header()
 
     def accepts(self) -> bool:
         """Return whether the customer is asked."""
-        if self.code() != _ACCEPTED:
-            raise Unreadable(f"responseCode is not {_ACCEPTED} alone")
+        if self.header().code != "200":
+            raise Unreadable("responseCode is not 200")
         return True
 
 
-def refusal(reply: Response) -> Rejected | None:
-    """Return the refusal in an answer, if its code is one of the page's that ends it."""
-    said = reply.read(Accepted)
-    code = said and said.code()
-    if said is None or code not in _REFUSALS:
-        return None
-    words = said.header.words or said.header.result or ""
-    return Rejected(words, code=code, reason=_REFUSALS[code])
+class Callback(
+    ProviderData, frozen=True, rename={"header": "responseHeader", "body": "responseBody"}
+):
+    """The outcome: the page prints its names with small and with large first letters."""
+
+    header: _Header | None = None
+    body: dict[str, Any] | None = None
+    ResponseHeader: _Header | None = None
+    ResponseBody: dict[str, Any] | None = None
+
+    def told(self) -> Mapping[str, str]:
+        """Return the rows of the body by their names in small letters: the first of each."""
+        body = self.body or self.ResponseBody or {}
+        rows = body.get("responseData") or body.get("ResponseData")
+        found: dict[str, str] = {}
+        for row in rows if isinstance(rows, list) else ():
+            fields = row if isinstance(row, dict) else {}
+            key, value = (_plain(fields, one) for one in ("name", "value"))
+            if key and value:
+                found.setdefault(key.lower(), value)
+        return found
+
+
+_CREATE = post(RATIBA, Accepted, None, money=False, matches=Accepted.accepts).sent_once()
 
 
 async def standing_order(
-    driver: "Mpesa",
+    driver: Account,
     send: Send,
     *,
     name: str,
     payer: str,
     amount: int | str | Decimal,
-    frequency: str,
-    start: date | str,
-    end: date | str,
     bill_reference: str,
+    frequency: Frequency,
+    start: str | date,
+    end: str | date,
+    description: str,
     callback_url: str,
-    description: str = "Payment",
-    form: Form = "third-party",
-) -> StandingOrder:
-    """Ask a customer to agree to a standing order; it moves no money now.
+    page: Page,
+    transaction_type: str = "",
+) -> str:
+    """Ask a customer for a standing order: M-Pesa then takes `amount` at each date by itself.
 
-    Whether it was agreed to is told at `callback_url`, a URL of your own: read the message with
-    `Mpesa.standing_order_result`. What is then taken comes in like any payment without a push.
-    M-Pesa makes one standing order of a `name` for a customer: a call may be repeated when its
-    answer was lost (Unavailable), and gets 1050 if the first was agreed to.
-
-    `amount` is in whole shillings, `start` and `end` are days in Kenya (`date`, "2026-12-31").
-    `frequency`: one-off, daily, weekly, bi-weekly, monthly, bi-monthly (each second month),
-    quarterly, half-yearly, yearly. `form="customer"` is the older page's, whose numbers differ.
+    The customer consents with the PIN: no money moves now, and no journal has it. `amount` is in
+    whole shillings; `start` and `end` are days in Kenya, such as "2026-12-24", today or later.
+    `bill_reference` (12 characters) is the account of each payment, `description` has 13.
+    **A lost answer is `Unavailable`: ask again with the same `name`, never another.** Which `page`
+    your contract follows, and what comes to `callback_url`: `pydoc paymux.drivers.mpesa.ratiba`.
+    Returns the id of the request, which its callback has as StandingOrderRef.
     """
-    kind = _word("form", form, tuple(_FREQUENCIES))
-    party, called = customer(driver, "payer", payer), shown("name", name, MAX_NAME)
-    own = _id(driver, party, called) if kind == "third-party" else None
+    of_page = _word("page", page, _FREQUENCIES)
+    numbers = _FREQUENCIES[of_page]
     body = {
-        "StandingOrderName": called,
-        **_receiver(driver, kind),
-        "PartyA": party,
-        "Amount": _amount(driver, amount),
-        **_times(kind, frequency, start, end),
-        **({"CustomStoId": own} if own else {}),
-        "AccountReference": shown("bill_reference", bill_reference, MAX_REFERENCE),
-        "TransactionDesc": shown("description", description, MAX_DESCRIPTION),
-        "CallBackURL": checked_callback(driver, "callback_url", callback_url),
+        "StandingOrderName": shown("name", name, _LONGEST_NAME),
+        **_receiver(driver, of_page, transaction_type),
+        "PartyA": customer(driver, "payer", payer),
+        "Amount": _shillings(driver, amount),
+        **_days(start, end),
+        "Frequency": numbers[_word("frequency", frequency, numbers)],
+        "AccountReference": shown("bill_reference", bill_reference, 12),
+        "TransactionDesc": shown("description", description, 13),
+        "CallBackURL": checked_url("callback_url", callback_url, http=driver.rehearsing),
     }
-    said = await send(post(CREATE, Accepted, body, money=False, matches=Accepted.accepts))
-    words = said.header.words or ""
-    return StandingOrder(id=own, response_id=said.header.id, message=words)
+    if of_page == "2026":
+        body["CustomStoId"] = own_id(driver, body["PartyA"], body["StandingOrderName"])
+    said = await _asked(send, body)
+    return body.get("CustomStoId") or said.ref or ""
 
 
-def _receiver(driver: "Mpesa", kind: str) -> dict[str, str]:
+async def _asked(send: Send, body: Mapping[str, str]) -> _Header:
+    """Let the customer be asked; what is unknown of it is said."""
+    try:
+        return (await send(_CREATE.with_body(body))).header()
+    except Unavailable as error:
+        raise Unavailable(f"{error}; {_UNKNOWN}", http_status=error.http_status) from None
+
+
+def own_id(driver: Account, payer: str, name: str) -> str:
+    """Return the CustomStoId of a standing order: the same whenever it is asked for."""
+    return str(uuid5(NAMESPACE_URL, f"{driver.till or driver.shortcode}/{payer}/{name}"))
+
+
+def refusal(reply: Response) -> ProviderError | None:
+    """Return the refusal in an answer of any HTTP status, if its code is one that proves it."""
+    header = (reply.read(Accepted) or Accepted()).header()
+    code = header.code
+    if code == "401" and reply.status == 401:
+        return AuthenticationFailed(header.words or "", code=code)
+    if code in _REFUSED:
+        told = f" ({header.words[:200]})" if header.words else ""
+        reason = Reason.BUSY if code == "1001" else None
+        return Rejected(f"{_REFUSED[code]}{told}", code=code, reason=reason)
+    return None
+
+
+def claims(driver: Account, said: Callback) -> Payment:
+    """Return what a callback claims: no payment, but what became of a standing order.
+
+    Its TransactionID is that of the order, and no receipt, though it may look like one.
+    """
+    header, told = said.header or said.ResponseHeader or _Header(), said.told()
+    ref, code = header.ours or header.ref, header.code
+    if not ref or not code:
+        raise Unreadable("a standing order's callback without its id or its code")
+    rows = {NAME: told.get("standingordername"), ORDER: told.get("transactionid")}
+    known = {name: value[:_LONGEST_NAME] for name, value in rows.items() if value}
+    return Payment(
+        account=driver.account,
+        provider=driver.name,
+        live=driver.live,
+        ids={REF: ref[:64], CODE: code[:16], **known},
+        provider_status=code[:16],
+        message=header.words and header.words[:200],
+    )
+
+
+def is_about_one(claimed: Payment) -> bool:
+    """Return whether a message is about a standing order."""
+    return REF in claimed.ids
+
+
+def _receiver(driver: Account, page: str, given: object) -> dict[str, str]:
+    """Return who is paid, and how the page calls that."""
+    receiver = "2" if driver.till else "4"
+    kind = coerce.text(given) == "" and _TYPES[page][receiver]
     return {
-        "ReceiverPartyIdentifierType": "2" if driver.till else "4",
-        "TransactionType": _TYPES[kind][bool(driver.till)],
+        "ReceiverPartyIdentifierType": receiver,
+        "TransactionType": kind or shown("transaction_type", given, 100),
         "BusinessShortCode": driver.till or driver.shortcode,
     }
 
 
-def _id(driver: "Mpesa", payer: str, name: str) -> str:
-    """Return the UUID of a standing order, the same one each time that it is asked for."""
-    whole_name = f"standing-order:{driver.till or driver.shortcode}:{payer}:{name}"
-    return str(uuid5(NAMESPACE_URL, whole_name))
+def _shillings(driver: Account, amount: object) -> str:
+    shillings = whole(exact(amount, "KES"))
+    if shillings > driver.max_amount:
+        raise UsageError.field("amount", f"{shillings:.20g}", f"1 to {driver.max_amount} KES")
+    return str(shillings)
 
 
-def _amount(driver: "Mpesa", amount: int | str | Decimal) -> str:
-    money = whole(exact(amount, "KES"))
-    if not 1 <= money <= driver.max_amount:
-        raise UsageError.field("amount", amount, f"1 to {driver.max_amount} KES")
-    return str(money)
-
-
-def _times(kind: str, frequency: object, start: object, end: object) -> dict[str, str]:
-    """Return the fields that say when money is taken."""
-    words = _FREQUENCIES[kind]
-    interval = words.index(_word("frequency", frequency, words)) + 1
-    first, last, today = _day("start", start), _day("end", end), datetime.now(EAT).date()
-    if first < today:
-        raise UsageError.field("start", str(first), f"{today} or later")
+def _days(start: object, end: object) -> dict[str, str]:
+    """Return the first and the last day; none is in the past."""
+    first, last = _day("start", start), _day("end", end)
+    if first < (today := _now().astimezone(EAT).date()):
+        raise UsageError.field("start", f"{first}", f"{today} or later")
     if last < first:
-        raise UsageError.field("end", str(last), f"{first}, the start, or later")
-    days = {"StartDate": f"{first:%Y%m%d}", "EndDate": f"{last:%Y%m%d}"}
-    return {**days, "Frequency": str(interval)}
+        raise UsageError.field("end", f"{last}", f"{first} (start) or later")
+    return {"StartDate": f"{first:%Y%m%d}", "EndDate": f"{last:%Y%m%d}"}
 
 
-def standing_order_result(body: bytes | str) -> StandingOrderResult:
-    """Read the message that came to the `callback_url` of a standing order.
-
-    Anyone who knows the URL can send one: keep it secret, and compare `id` with the order's. It
-    is one result of a name that may have been asked for twice: a False does not undo a True. Answer
-    with HTTP 200. BadWebhook: it is no such message.
-    """
-    content = body if type(body) is bytes else (coerce.text(body) or "").encode()
-    try:
-        fields = _folded(json_fields(content))
-        header, rows = _folded(fields.get("responseheader")), _rows(fields.get("responsebody"))
-        code = text(header["responsecode"])
-    except (Unreadable, KeyError, TypeError) as error:
-        raise BadWebhook(f"mpesa: not the result of a standing order: {error}") from None
-    created = _created(code, rows)
-    return StandingOrderResult(
-        id=text(header.get("requestrefid")) or text(header.get("responserefid")),
-        created=created,
-        code=code,
-        reason=_NOT_CREATED.get(code or "") if created is False else None,
-        message=text(header.get("responsedescription")),
-        name=next((value for key, value in rows if key.lower() == "standingordername"), None),
-        details=dict(rows),
-    )
+def _now() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)
 
 
-def _created(code: str | None, rows: list[tuple[str, str]]) -> bool | None:
-    """Return whether there is a standing order now; what contradicts itself proves nothing.
-
-    After 1050 there is one of that name, which may be this one.
-    """
-    codes = {code, *(value for key, value in rows if key.lower() == "responsecode")}
-    states = {value.upper() for key, value in rows if key.lower() == "status"}
-    if codes == {"0"} and states and states <= _CREATED:
-        return True
-    refused = len(codes) == 1 and code in _NOT_CREATED and not states & _CREATED
-    return False if refused else None
-
-
-def _folded(said: object) -> dict[str, Any]:
-    """Return a part with its keys in small letters: the page writes them in two ways."""
-    if not isinstance(said, dict):
-        raise Unreadable("a part is missing")
-    return {key.lower(): value for key, value in said.items()}
-
-
-def _rows(said: object) -> list[tuple[str, str]]:
-    """Return the names and values of a result; some names come twice."""
-    rows = _folded(said).get("responsedata", [])
-    if not isinstance(rows, list):
-        raise Unreadable("responseData is no list")
-    parts = [_folded(one) for one in rows]
-    found = [(text(one.get("name")), text(one.get("value"))) for one in parts]
-    return [(name, value) for name, value in found if name is not None and value is not None]
-
-
-def _word(field: str, value: object, accepted: tuple[str, ...]) -> str:
-    if (word := coerce.text(value)) not in accepted:
-        raise UsageError.field(field, value, ", ".join(accepted))
-    return word
+def _word(field: str, value: object, known: Mapping[str, Any]) -> str:
+    if (said := str(coerce.text(value))) not in known:
+        raise UsageError.field(field, value, ", ".join(known))
+    return said
 
 
 def _day(field: str, value: object) -> date:
-    if coerce.is_a(value, date) and not coerce.is_a(value, datetime):
+    """Read a day; a time would be another day in another zone."""
+    accepted = "a day, such as 2026-12-24"
+    if type(value) is date:
         return value
+    said = arguments.text(field, value, accepted)
     try:
-        return date.fromisoformat(coerce.text(value) or "")
+        return date.fromisoformat(said)
     except ValueError:
-        raise UsageError.field(field, value, 'a date, or text such as "2026-12-31"') from None
+        raise UsageError.field(field, value, accepted) from None
+
+
+def _plain(fields: Mapping[str, Any], key: str) -> str | None:
+    value = fields.get(key, fields.get(key.title()))
+    return text(value) if isinstance(value, SCALARS) else None

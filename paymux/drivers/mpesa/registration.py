@@ -71,8 +71,8 @@ async def register_c2b(
     body = {
         "ShortCode": driver.till or driver.shortcode,
         "ResponseType": answer,
-        "ConfirmationURL": checked_callback(driver, "confirmation_url", confirmation_url),
-        "ValidationURL": checked_callback(driver, "validation_url", validation_url),
+        "ConfirmationURL": _url(driver, "confirmation_url", confirmation_url),
+        "ValidationURL": _url(driver, "validation_url", validation_url),
     }
     return (await send(post(REGISTER, Said, body, money=False, matches=Said.accepts))).words()
 
@@ -122,13 +122,13 @@ async def register_pull(
         "ShortCode": driver.till or driver.shortcode,
         "RequestType": "Pull",
         "NominatedNumber": customer(driver, "nominated_number", nominated_number),
-        "CallBackURL": checked_callback(driver, "callback_url", callback_url),
+        "CallBackURL": _url(driver, "callback_url", callback_url),
     }
     request = post(REGISTER_PULL, Said, body, money=False, matches=Said.accepts_pull)
     return (await send(request)).words()
 
 
-def checked_callback(driver: Account, field: str, given: str) -> str:
+def _url(driver: Account, field: str, given: str) -> str:
     """Check a URL that cannot be changed later; a word that the FAQ advises against is refused."""
     url = checked_url(field, given, http=driver.rehearsing)
     path = urlsplit(url).path.lower()

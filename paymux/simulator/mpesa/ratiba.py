@@ -1,203 +1,205 @@
-"""Daraja's Ratiba: standing orders, to which customers agree on their phones.
+"""Daraja's Ratiba: standing orders, to which a customer consents with the PIN.
 
-From the page "M-Pesa Ratiba" of https://developer.safaricom.co.ke, read through
-github.com/JacksCodeVault/mpesa-daraja-mcp (MpesaRatiba.md, 15 August 2026), and its older text
-through github.com/amoskyalo/daraja-docs (v2/mpesa-ratiba.mdx): which of the two a request is shows
-by its TransactionType. The number of an interval differs between them.
+From the page "M-Pesa Ratiba" of https://developer.safaricom.co.ke in both of its forms: read
+through github.com/JacksCodeVault/mpesa-daraja-mcp (daraja_docs_v3/docs/MpesaRatiba.md, 2025), and
+as it was on 15 August 2026, with other transaction types, a CustomStoId, and nine frequencies.
 
-No page shows where a used name is refused, nor the body of a failed callback but for its code and
-the word ERROR. A customer with a number of `Mpesa.numbers` agrees, or not; any other one agrees.
+Nothing here moves money: `made` has what was created, and `execute` lets M-Pesa take the amount
+once, as at each date of the real one. The numbers of `sim.mpesa.magic` consent, cancel (1032), do
+not answer (1037), have a wrong PIN (2001) or another prompt (1001), or leave the prompt open.
 """
 
-from datetime import date, datetime
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from ...http import Response
 from ...models import Reason, Status
-from ..ledger import Entry
+from ..ledger import Entry, Outcome
 from ..messages import Message
 from ..replies import json_reply
-from .wire import ORGANISATION, PHONE, WHOLE
+from .wire import ORGANISATION, PHONE, WHOLE, Wanted, fits, stamp
 
 if TYPE_CHECKING:
     from . import Mpesa
 
-# By the TransactionType: whether it is one for a till, and the frequencies from 1 on.
-_ONCE, _WEEKS = ("one-off", "daily", "weekly"), ("bi-weekly",)
-_MONTHS = ("monthly", "bi-monthly", "quarterly", "half-yearly", "yearly")
-_NEW, _OLD = (*_ONCE, *_WEEKS, *_MONTHS), (*_ONCE, *_MONTHS)
-_TYPES = {
-    "Standing Order Pay Bill External Third Party": (False, _NEW),
-    "Standing Order Pay Merchant External Third Party": (True, _NEW),
-    "Standing Order Customer Pay Bill": (False, _OLD),
-    "Standing Order Customer Pay Marchant": (True, _OLD),
-}
-_DAY = r"20[0-9]{6}"
-_FIELDS = (
+_DAY = r"20[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])"
+_FIELDS: Wanted = (
     ("StandingOrderName", r".+"),
-    ("ReceiverPartyIdentifierType", r"[24]"),
-    ("BusinessShortCode", ORGANISATION),
-    ("PartyA", PHONE),
-    ("Amount", WHOLE),
     ("StartDate", _DAY),
     ("EndDate", _DAY),
-    ("AccountReference", r"[^\x00-\x1f]{1,12}"),
-    ("TransactionDesc", r"[^\x00-\x1f]{1,13}"),
+    ("BusinessShortCode", ORGANISATION),
+    ("Amount", WHOLE),
+    ("PartyA", PHONE),
+    ("AccountReference", r".{1,12}"),
+    ("TransactionDesc", r".{1,13}"),
+    ("CallBackURL", r"https?://.+"),
 )
-_UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-_CODES = {
-    Reason.BUSY: "1001",
-    Reason.CANCELLED: "1032",
-    Reason.EXPIRED: "1037",
-    Reason.WRONG_PIN: "2001",
+# Each type: the receiver's identifier, and how many frequencies its form of the page has. Where two
+# copies of a form differ in a type, both are taken.
+_TYPES: Mapping[str, tuple[str, int]] = {
+    "Standing Order Customer Pay Bill": ("4", 8),
+    "Standing Order Customer Pay Marchant": ("2", 8),
+    "Standing Order Customer Pay Merchant": ("2", 8),
+    "Standing Order Pay Bill Ext-Third Party": ("4", 9),
+    "Standing Order Pay Bill External Third Party": ("4", 9),
+    "Standing Order Merchant Payment Ext-Third Party": ("2", 9),
+    "Standing Order Pay Merchant External Third Party": ("2", 9),
 }
-_WORDS = {
-    "0": "Standing order created successfully",
-    "1001": "Unable to lock subscriber",
-    "1025": "Error sending push request",
-    "1032": "Request cancelled by user",
-    "1037": "DS timeout user cannot be reached",
-    "1050": "The customer already has a standing order with the same name",
-    "1051": "Bad request",
-    "2001": "Invalid initiator information",
-}
+_EIGHT = ("One Off", "Daily", "Weekly", "Monthly", "Bi-Monthly", "Quarterly", "Half Year", "Yearly")
+_NINE = (*_EIGHT[:3], "Bi-weekly", *_EIGHT[3:])
+_REASONS: Mapping[Reason | None, str] = {Reason.WRONG_PIN: "2001", Reason.BUSY: "1001"}
 
 
-class Agreement(msgspec.Struct, kw_only=True):
-    """A standing order that a customer was asked for; `agreed` once the customer did."""
+class StandingOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """One that a customer has consented to."""
 
+    id: str
     name: str
-    payer: str
+    party: str
     amount: Decimal
-    frequency: str
-    start: date
-    end: date
-    bill: str
+    every: str  # the page's word
+    start: str
+    end: str
     shortcode: str
     till: bool
-    id: str
-    agreed: bool = False
+    bill: str
 
 
 class Ratiba:
-    """The standing orders of one merchant; a test may change every attribute."""
+    """The standing orders; a test may change every attribute."""
 
     def __init__(self, mpesa: "Mpesa") -> None:
         self._mpesa = mpesa
-        self.asked: list[Agreement] = []  # one for each prompt, the oldest first
-        self.delay = 0.0  # seconds from the prompt to the customer's answer
-        self.refuses_at_once = False  # whether 1050 is in the answer, instead of the callback
-        self.lost = 0.0  # the share of callbacks that are never sent
+        self.made: list[StandingOrder] = []
+        self.prompts: list[dict[str, Any]] = []  # the requests of which a customer was asked
+        self.delay = 0.0  # seconds until the customer has decided
+        self.deaf = False  # the callback is never sent
+        # The pages list 1050 without saying where; in integrators' code it is in the callback.
+        self.tells_used_names: Literal["callback", "answer"] = "callback"
 
     def create(self, body: dict[str, Any]) -> Response:
-        """Show the prompt, and tell later what the customer decided."""
-        order = self._read(body)
-        url = self._mpesa.check_url("CallBackURL", body.get("CallBackURL"))
-        if self.refuses_at_once and self._has(order):
-            return _answer(order.id, "1050")
-        self.asked.append(order)
-        self._mpesa.core.after(self.delay, lambda: self._decide(order, url))
-        return _answer(order.id, "200")
+        """Take a request; the customer is asked, and the outcome goes to CallBackURL."""
+        if not self._fits(body):
+            return self._answer("1051", "Bad request")
+        if self.tells_used_names == "answer" and self._has(body):
+            return self._answer("1050", "Customer has a standing order with the same name")
+        ref = str(body.get("CustomStoId") or self._mpesa.uuid())
+        self.prompts.append(body)
+        outcome = self._mpesa.magic.get(str(body["PartyA"]), Outcome(Status.SUCCEEDED))
+        if outcome.status is not Status.PENDING:
+            self._mpesa.core.after(self.delay, lambda: self._end(body, ref, outcome))
+        return self._answer("200", "Request accepted for processing", ref)
 
-    def execute(self, order: Agreement) -> Entry:
-        """Take the amount once, as M-Pesa does at each interval: a payment without a push."""
+    def execute(self, order: StandingOrder) -> Entry:
+        """Take the amount once, as at a date of the order: a customer's payment like any other."""
         return self._mpesa.pays(
             bill=None if order.till else order.bill,
             amount=order.amount,
-            msisdn=order.payer,
+            msisdn=order.party,
             shortcode=order.shortcode,
         )
 
-    def _read(self, body: dict[str, Any]) -> Agreement:
-        self._mpesa.results.check_fields(body, _FIELDS)
-        till, frequencies = _TYPES.get(str(body.get("TransactionType")), (False, []))
-        number = str(body.get("Frequency"))
-        if not frequencies:
-            raise self._mpesa.invalid("TransactionType")
-        if str(body["ReceiverPartyIdentifierType"]) != ("2" if till else "4"):
-            raise self._mpesa.invalid("ReceiverPartyIdentifierType")
-        if number not in {str(one + 1) for one in range(len(frequencies))}:
-            raise self._mpesa.invalid("Frequency")
-        if frequencies is _NEW:
-            self._mpesa.results.check_fields(body, (("CustomStoId", _UUID),))
-        start, end = (_day(self._mpesa, body, field) for field in ("StartDate", "EndDate"))
-        if end < start:
-            raise self._mpesa.invalid("EndDate")
-        return Agreement(
+    def _fits(self, body: dict[str, Any]) -> bool:
+        if not all(fits(pattern, body.get(field)) for field, pattern in _FIELDS):
+            return False
+        receiver, most = _TYPES.get(str(body.get("TransactionType")), ("", 0))
+        if str(body.get("ReceiverPartyIdentifierType")) != receiver:
+            return False
+        if not fits(f"[1-{most}]", body.get("Frequency")):
+            return False
+        today = stamp()[:8]
+        return today <= str(body["StartDate"]) <= str(body["EndDate"])
+
+    def _has(self, body: dict[str, Any]) -> bool:
+        """Return whether the customer has an order of this name."""
+        wanted = (str(body["PartyA"]), str(body["StandingOrderName"]))
+        return wanted in {(one.party, one.name) for one in self.made}
+
+    def _end(self, body: dict[str, Any], ref: str, outcome: Outcome) -> None:
+        code = _code(outcome)
+        if code == "0" and self._has(body):
+            code = "1050"
+        newer = _TYPES[str(body["TransactionType"])][1] == len(_NINE)
+        if code == "0":
+            self.made.append(self._order(body, newer=newer))
+        if not self.deaf:
+            self._mpesa.core.send(self._mpesa.name, self._callback(body, ref, code, newer=newer))
+
+    def _order(self, body: dict[str, Any], *, newer: bool) -> StandingOrder:
+        words = _NINE if newer else _EIGHT
+        return StandingOrder(
+            id=str(self._mpesa.core.random.randrange(10**6, 10**7))
+            if newer
+            else self._mpesa.receipt(),
             name=str(body["StandingOrderName"]),
-            payer=str(body["PartyA"]),
+            party=str(body["PartyA"]),
             amount=Decimal(str(body["Amount"])),
-            frequency=frequencies[int(number) - 1],
-            start=start,
-            end=end,
-            bill=str(body["AccountReference"]),
+            every=words[int(body["Frequency"]) - 1],
+            start=str(body["StartDate"]),
+            end=str(body["EndDate"]),
             shortcode=str(body["BusinessShortCode"]),
-            till=till,
-            id=str(body.get("CustomStoId") or self._mpesa.request_id()),
+            till=str(body["ReceiverPartyIdentifierType"]) == "2",
+            bill=str(body["AccountReference"]),
         )
 
-    def _has(self, order: Agreement) -> bool:
-        """Return whether the customer has a standing order of this name."""
-        held = {(one.payer, one.name) for one in self.asked if one.agreed}
-        return (order.payer, order.name) in held
-
-    def _decide(self, order: Agreement, url: str) -> None:
-        decided = self._mpesa.numbers.get(order.payer)
-        if decided is not None and decided.status is Status.PENDING:
-            return  # never answered, and never told
-        if self._has(order):
-            code = "1050"
-        elif decided is None or decided.status is Status.SUCCEEDED:
-            code, order.agreed = "0", True
+    def _callback(self, body: dict[str, Any], ref: str, code: str, *, newer: bool) -> Message:
+        """Make the outcome: a failure is printed with large first letters, a success with small."""
+        hidden = f"*********{str(body['PartyA'])[-3:]}"
+        rows = [("responseCode", code), ("Status", "OKAY" if code == "0" else "ERROR")]
+        if code != "0":
+            rows = [("TransactionID", "0000000000"), *rows]
         else:
-            code = decided.code or _CODES.get(decided.reason or Reason.OTHER, "1032")
-        if self._mpesa.core.random.random() >= self.lost:
-            self._mpesa.core.send(self._mpesa.name, self.callback(order, url, code))
-
-    def callback(self, order: Agreement, url: str, code: str) -> Message:
-        """Make the result; it is not signed."""
-        said = [("responseCode", code), ("Status", "ERROR")]
-        if code == "0":
-            number = str(self._mpesa.core.random.randrange(10**6, 10**7))
-            said = [
-                ("standingOrderName", order.name),
-                ("amount", f"{order.amount:.2f}"),
-                ("issuePaymentReminderUntil", f"{order.end:%Y%m%d}"),
-                ("reminderScheduleId", number),
-                ("firstPaymentReminderDate", f"{order.start:%Y%m%d}"),
-                ("status", "ACTIVE"),
-                ("TransactionID", number),
-                ("ResponseCode", "0"),
-                ("Status", "OKAY"),
-                ("Msisdn", f"*********{order.payer[-3:]}"),
-            ]
+            made = self.made[-1]
+            rows = [("TransactionID", made.id), *rows]
+            if newer:
+                rows = [
+                    ("standingOrderName", made.name),
+                    ("amount", f"{made.amount:.2f}"),
+                    ("issuePaymentReminderUntil", made.end),
+                    ("reminderScheduleId", made.id),
+                    ("firstPaymentReminderDate", made.start),
+                    ("status", "ACTIVE"),
+                    *rows,
+                ]
+        rows.append(("Msisdn", hidden))
+        done = "The service request is processed successfully"
         header = {
-            "responseRefID": order.id,
-            "requestRefID": order.id,
+            "responseRefID": ref,
+            "requestRefID": ref,
             "responseCode": code,
-            "responseDescription": _WORDS.get(code, "Failed"),
+            "responseDescription": done if code == "0" else "Error",
         }
-        data = [{"name": name, "value": value} for name, value in said]
-        return Message.json(url, {"responseHeader": header, "responseBody": {"responseData": data}})
+        if code == "0":
+            listed = [{"name": name, "value": value} for name, value in rows]
+            said = {"responseHeader": header, "responseBody": {"responseData": listed}}
+        else:
+            listed = [{"Name": name, "Value": value} for name, value in rows]
+            said = {"ResponseHeader": header, "ResponseBody": {"ResponseData": listed}}
+        return Message.json(str(body["CallBackURL"]), said)
+
+    def _answer(self, code: str, words: str, ref: str | None = None) -> Response:
+        body = {"responseDescription": words, "responseCode": code}
+        done = "The service request is processed successfully."
+        return json_reply(
+            {
+                "ResponseHeader": {
+                    "responseRefID": ref or self._mpesa.uuid(),
+                    **body,
+                    "ResultDesc": done if code == "200" else words,
+                },
+                "ResponseBody": body,
+            }
+        )
 
 
-def _answer(id: str, code: str) -> Response:
-    words = "Request accepted for processing" if code == "200" else _WORDS[code]
-    header = {
-        "responseRefID": id,
-        "responseCode": code,
-        "responseDescription": words,
-        "ResultDesc": "The service request is processed successfully.",
-    }
-    part = {"responseDescription": words, "responseCode": code}
-    return json_reply({"ResponseHeader": header, "ResponseBody": part})
-
-
-def _day(mpesa: "Mpesa", body: dict[str, Any], field: str) -> date:
-    try:
-        return datetime.strptime(str(body[field]), "%Y%m%d").date()  # noqa: DTZ007 - a day alone
-    except ValueError:
-        raise mpesa.invalid(field) from None
+def _code(outcome: Outcome) -> str:
+    if outcome.code:
+        return outcome.code
+    if outcome.status is Status.CANCELLED:
+        return "1032"
+    if outcome.status is Status.EXPIRED:
+        return "1037"
+    return _REASONS.get(outcome.reason, "0")  # a consent needs no money
