@@ -639,15 +639,17 @@ class Shop:
         """Look a payment up once, if the provider can; an error changes nothing.
 
         A look-up that was not sent because of the rate limit is repeated after `retry_after`, and
-        one that failed is repeated soon, for `patience` seconds.
+        one that failed is repeated soon, for `patience` seconds. Each then has 30 seconds: a list of
+        several pages takes one request for each, at the low rate that the faults left.
         """
+        deadline = 30.0 if patience else None
         self.book.looks[payment.reference or ""] += 1
         loop = asyncio.get_running_loop()
         until = loop.time() + patience
         with contextlib.suppress(PaymuxError):
             while self.pool._engine.lookup_verb(payment) is not None:
                 try:
-                    return await self.pool.verify(payment)
+                    return await self.pool.verify(payment, deadline=deadline)
                 except (RateLimited, Unavailable) as failed:
                     if "result code" in str(failed):
                         break  # M-Pesa's own answer, about an id that it does not know
