@@ -128,6 +128,20 @@ PROFILES: Mapping[str, Profile] = {
         phone="till:{:07}",
         says="no deduplication, no look-up by our reference; answered by messages",
     ),
+    "mpesa from a till": Profile(
+        account="mpesa",
+        currency="KES",
+        phone="till:{:06}",
+        says="no deduplication; its own callback ends it, and its receipt is asked for",
+    ),
+    "campay airtime": Profile(
+        account="campay",
+        kind="payout",
+        currency="XAF",
+        phone="23769{:07}",
+        options={"extra": {"airtime": True}},
+        says="no deduplication, a look-up of its own by CamPay's reference; no message",
+    ),
     "cinetpay_v1 collect": Profile(
         account="cinetpay_v1",
         currency="XOF",
@@ -263,6 +277,7 @@ FOUND = frozenset(
 # Those whose requests are sent again within their verb, with the same bytes.
 RESENDING = frozenset({"intram_merchant", "mtn_momo", "pawapay", "wave"})
 REPEATED = "wave refund"
+BY_CALLBACK = "mpesa from a till"  # asked for only by the receipt that its callback names
 # The decisions of 20 payers.
 _HABITS = (
     *itertools.repeat(Outcome(Status.SUCCEEDED), 13),
@@ -700,7 +715,11 @@ class Shop:
 
 def drivers_of(city: City) -> list[Any]:
     """Return a driver for each provider."""
-    user = {"initiator_name": "simulator", "security_credential": "simulator"}
+    user = {
+        "initiator_name": "simulator",
+        "security_credential": "simulator",
+        "business_name": "Duka",
+    }
     return [
         city.driver(name, **(user if name == "mpesa" else {}))
         for name in dict.fromkeys(profile.account for profile in PROFILES.values())
@@ -1083,7 +1102,8 @@ class Town:
                 self.book.lie("I2", reference, f"charged, and the journal says {status}")
             # A recorded message has the reference for a look-up, even if no look-up was possible
             # when it came.
-            asks = reference in heard or kept.get(reference, (None,) * 4)[3] is not None
+            known = kept.get(reference, (None,) * 4)[3] is not None
+            asks = (reference in heard or known) and order.profile != BY_CALLBACK
             if order.what.account in FOUND or order.profile == "mpesa payout" or asks:
                 self._resolved(reference, status, entries)
             if status != "pending":

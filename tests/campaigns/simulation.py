@@ -554,6 +554,7 @@ _OURS = (
     "client_transaction_id",
     "AccountReference",
     "OriginatorConversationID",
+    "paymentRef",
     "TransactionID",
 )
 _MONEY = frozenset(
@@ -563,6 +564,9 @@ _MONEY = frozenset(
         "v2/payouts",
         "v2/refunds",
         "api/withdraw",
+        "api/utilities/airtime/transfer",
+        "mpesa/b2b/v1/paymentrequest",
+        "v1/ussdpush/get-msisdn",
         "collection/v1_0/requesttopay",
         "disbursement/v1_0/transfer",
         "v2/payment",
@@ -591,6 +595,7 @@ _LOOKS: Mapping[str, tuple[str, ...]] = {
 _TRANSFERS = "v1/transfer/check/money"  # asked by our reference, in the query
 _LOOK_PATHS = (
     "api/transaction/",
+    "api/utilities/transaction/",
     "v2/deposits/",
     "v2/payouts/",
     "v2/refunds/",
