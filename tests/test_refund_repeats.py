@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from paymux import Notifier, NotSent, OutcomeUnknown, Payment, Pool, Rejected, Status, UsageError
+from paymux import Notifier, OutcomeUnknown, Payment, Pool, Rejected, Status, UsageError
 from paymux.core.recovery import Recovered
 from paymux.drivers.wave import Wave
 from paymux.http import Response
@@ -338,48 +338,3 @@ def test_the_table_says_which_refund_is_repeated() -> None:
     assert not driver.repeats(msgspec.structs.replace(lost, ids={}))
     assert not driver.repeats(msgspec.structs.replace(lost, provider_reference="cos-1"))
     assert not driver.repeats(msgspec.structs.replace(lost, status=Status.SUCCEEDED))
-
-
-@both
-@timeless
-async def test_a_payment_is_given_back_once(shop: Shop, kind: str) -> None:
-    """Another refund of it is refused, unsent, also by another process."""
-    async with shop.pool() as pay:
-        paid = await shop.paid(pay, kind)
-        first = await pay.refund(paid, amount=1000, reference="back-1")
-        again = await pay.refund(paid, amount=1000, reference="back-1")
-        assert again.provider_reference == first.provider_reference
-    for _ in range(2):
-        async with shop.pool() as pay:
-            with pytest.raises(UsageError, match=r"given back once.*'back-1'"):
-                await pay.refund(paid, amount=1000, reference="back-2")
-    assert shop.sent(kind) == 1
-
-
-@timeless
-async def test_a_refund_that_failed_may_be_made_again(shop: Shop) -> None:
-    """A refusal leaves no refund, so that another one may be asked for."""
-    async with shop.pool() as pay:
-        paid = await shop.paid(pay, "refund")
-        held, shop.sim.wave.balance = shop.sim.wave.balance, Decimal(0)
-        with pytest.raises(Rejected):
-            await pay.refund(paid, amount=1000, reference="back-1")
-        shop.sim.wave.balance = held
-        assert (await pay.refund(paid, amount=1000, reference="back-2")).status is Status.SUCCEEDED
-
-
-@timeless
-async def test_a_refund_is_not_sent_while_the_journal_cannot_be_asked(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It might be the second one of its payment."""
-    async with shop.pool() as pay:
-        paid = await shop.paid(pay, "refund")
-
-        async def away(*_: object, **__: object) -> None:
-            raise OSError("disk I/O error")
-
-        monkeypatch.setattr(SqliteJournal, "find", away)
-        with pytest.raises(NotSent, match="nothing was sent"):
-            await pay.refund(paid, amount=1000, reference="back-1")
-    assert shop.sent("refund") == 0

@@ -7,13 +7,13 @@ from typing import Concatenate, ParamSpec
 import msgspec
 
 from ..drivers.base import Driver
-from ..errors import NotSent, Unavailable, UsageError
 from ..http import Send
-from ..models import Order, Payment, Status
+from ..models import Order, Payment
 from ..primitives.clock import wall_time
 from ..values.phone import operator
 from .engine import Engine
 from .id_keys import check_kept, derives_ids
+from .one_refund import check_first, is_only_refund
 from .singleflight import InFlightOrder, as_known
 
 P = ParamSpec("P")
@@ -47,13 +47,13 @@ async def move_money(
             return flight.outcome
         if derives_ids(driver):
             await check_kept(engine, call)
-        if order.kind == "refund" and driver.refunds_once:
-            await _check_first(engine, order)
         row = await store.begin(pending, order, call.deadline)
         if row is not None:
             flight.outcome = as_known(row, call)
             return flight.outcome
         try:
+            if is_only_refund(driver, order):
+                await check_first(engine, call, order)
             payment = await engine.transport.perform(call, method, order, *args, **named)
         except BaseException as error:
             await store.ended(call.pending, error, in_doubt=call.in_doubt)
@@ -61,19 +61,3 @@ async def move_money(
         await store.ended(call.pending, payment, in_doubt=False)
         flight.outcome = payment
         return payment
-
-
-async def _check_first(engine: Engine, order: Order) -> None:
-    """Refuse another refund of a payment that its provider gives back once.
-
-    It would be answered like the first, and the caller's books would have two.
-    """
-    try:
-        known = await engine.store.refund_of(order.account, order.refunds or "")
-    except Unavailable as error:
-        raise NotSent(f"{error}; nothing was sent") from None
-    if known is None or known.reference in (None, order.reference):
-        return
-    if known.status in (Status.PENDING, Status.SUCCEEDED):
-        accepted = f"another one: it is given back once, and that is refund {known.reference!r}"
-        raise UsageError.field("payment", order.refunds, accepted)

@@ -93,6 +93,7 @@ __all__ = [
     "OrderKey",
     "OrderOwner",
     "Outbox",
+    "Refunded",
     "Resolution",
     "Row",
     "SharedToken",
@@ -136,6 +137,7 @@ if TYPE_CHECKING:
     )
     from .copying import copy_journal, undo_copy
     from .credentials import Credentials, Standing, credentials_of
+    from .first_refunds import Refunded
     from .interface import Journal
     from .memory.orders import MAX_ORDERS
     from .memory.outbox import LocalOutbox
@@ -172,6 +174,7 @@ else:
             ),
             "copying": ("copy_journal", "undo_copy"),
             "credentials": ("Credentials", "Standing", "credentials_of"),
+            "first_refunds": ("Refunded",),
             "interface": ("Journal",),
             "memory.orders": ("MAX_ORDERS",),
             "memory.outbox": ("LocalOutbox",),

@@ -9,6 +9,7 @@ from ..models import Event, Kind, Payment, Status
 from .adoptions import Adoptions
 from .base import Arrival, Check, FollowUp, Resolution, Row, State
 from .credentials import Credentials
+from .first_refunds import FirstRefunds
 from .id_keys import IdKeys
 from .outbox import Outbox
 from .questions import Questions
@@ -197,6 +198,11 @@ class Journal(Protocol):
     @property
     def credentials(self) -> Credentials:
         """Return where it is kept how good each credential is, for all workers."""
+        ...
+
+    @property
+    def first_refunds(self) -> FirstRefunds:
+        """Return which refund of a payment came first, where the provider makes only one."""
         ...
 
     @property

@@ -26,6 +26,7 @@ from .place import is_place, journal_at
 from .stored_events import OpenMessage
 
 if TYPE_CHECKING:
+    from .first_refunds import FirstRefunds
     from .interface import Journal
     from .memory.unconfirmed import LocalUnconfirmed
     from .unconfirmed import Unconfirmed
@@ -80,6 +81,13 @@ class Store:
     def unconfirmed(self) -> "Unconfirmed":
         """Return the store of messages that no look-up confirms; without a journal, in memory."""
         return self._local if self.journal is None else self.journal.unconfirmed
+
+    @cached_property
+    def first_refunds(self) -> "FirstRefunds":
+        """Return which refund of a payment came first; without a journal, in memory."""
+        from .first_refunds import LocalFirstRefunds  # noqa: PLC0415 - few providers need it
+
+        return LocalFirstRefunds() if self.journal is None else self.journal.first_refunds
 
     def require_journal(self) -> "Journal":
         """Return the journal; UsageError: this pool has none."""
@@ -250,14 +258,6 @@ class Store:
             found = await self._find(account, kind, provider_reference=provider_reference)
             return None if found is None else order_key(found.payment)[1:]
         return owner
-
-    async def refund_of(self, account: str, provider_reference: str) -> Payment | None:
-        """Return the refund that was taken under a provider's id; None: none is known."""
-        known = self.memory.refund_of(account, provider_reference)
-        if known is not None:
-            return known
-        found = await self._find(account, "refund", provider_reference=provider_reference)
-        return found.payment if found is not None and found.payment.kind == "refund" else None
 
     def answer_lost(self, payment: Payment, claimed: str | None, arrival: Arrival) -> bool:
         """Return whether this order's answer was lost, or it has the claimed id.

@@ -654,7 +654,7 @@ class Shop:
         """Look a payment up once, if the provider can; an error changes nothing.
 
         A look-up that was not sent because of the rate limit is repeated after `retry_after`, and
-        one that failed is repeated soon, for `patience` seconds. Each then has 30 seconds: a list of
+        one that failed is repeated soon, for `patience` seconds. Each then has 30 s: a list of
         several pages takes one request for each, at the low rate that the faults left.
         """
         deadline = 30.0 if patience else None

@@ -152,11 +152,6 @@ class OrderMemory:
                 return one, key.split(" ", 2)[2]
         return None
 
-    def refund_of(self, account: str, provider_reference: str) -> Payment | None:
-        """Return the refund that was taken under a provider's id, as far as it is known here."""
-        record = self._records.get(self._owners.get(f"{account} refund {provider_reference}", ""))
-        return None if record is None else _payment(record)
-
     def answer_lost(self, payment: Payment) -> bool:
         """Return whether this process sent the order and has no answer, or no answer yet."""
         record = self._records.get(_order_key(payment))
@@ -165,6 +160,11 @@ class OrderMemory:
     def knows(self, payment: Payment) -> bool:
         """Return whether this process sent the order and still remembers it."""
         return _order_key(payment) in self._records
+
+    def known(self, payment: Payment) -> Payment | None:
+        """Return what is known of an order that this process sent and still remembers."""
+        record = self._records.get(_order_key(payment))
+        return None if record is None else _payment(record)
 
     def _note_owner(self, record: _Record, payment: Payment) -> None:
         """Remember which order a provider's id belongs to."""

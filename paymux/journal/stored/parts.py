@@ -6,6 +6,7 @@ from typing import Any
 
 from ..credentials import StoredCredentials
 from ..database import Database, Worker
+from ..first_refunds import StoredFirstRefunds
 from ..id_keys import StoredIdKeys
 from ..tables.notifiers import Notifiers
 from .adoptions import StoredAdoptions
@@ -42,6 +43,11 @@ class StoredParts:
     def credentials(self) -> StoredCredentials:
         """Return where it is kept how good each credential is."""
         return StoredCredentials(self._writer.do, self._writer.keep)
+
+    @property
+    def first_refunds(self) -> StoredFirstRefunds:
+        """Return which refund of a payment came first."""
+        return StoredFirstRefunds(self._writer.do)
 
     @property
     def id_keys(self) -> StoredIdKeys:
