@@ -26,7 +26,6 @@ from paymux.http import WebhookRequest
 from paymux.simulator import Simulator
 from paymux.testing import virtual_time
 from paymux.webhooks import Webhooks
-
 from tests.campaigns.simulation import prove
 
 DAY, FIRST = 86_400.0, 60.0
@@ -65,7 +64,7 @@ async def day(folder: Path, count: int) -> dict[str, float]:
         earliest = min(earliest, loop.time() - sent.get(named, loop.time()))
         return answer(body)
 
-    mpesa.status.ask = ask  # type: ignore[method-assign, assignment]
+    mpesa.status.ask = ask
     hooks = Webhooks(pool, told)
 
     async def heard(message: WebhookRequest) -> None:
@@ -120,8 +119,8 @@ if __name__ == "__main__":
     options = parser.parse_args()
     found = asyncio.run(main(options.payouts))
     print(
-        f"{found['payouts']:,.0f} payouts: {found['questions']:.2f} questions each in 24 h, at most "
-        f"{found['most']:.0f}, the first after {found['earliest']:.0f} s; {found['bytes']:,.0f} "
+        f"{found['payouts']:,.0f} payouts: {found['questions']:.2f} questions each in 24 h, at "
+        f"most {found['most']:.0f}, the first after {found['earliest']:.0f} s; {found['bytes']:,.0f} "
         f"bytes each while watched; {found['cpu']:.0f} s of CPU"
     )
     if options.json:

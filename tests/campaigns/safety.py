@@ -657,7 +657,7 @@ class Shop:
         one that failed is repeated soon, for `patience` seconds. Each then has 30 s: a list of
         several pages takes one request for each, at the low rate that the faults left.
         """
-        deadline = 30.0 if patience else None
+        deadline = min(30.0, patience) if patience else None
         self.book.looks[payment.reference or ""] += 1
         loop = asyncio.get_running_loop()
         until = loop.time() + patience
