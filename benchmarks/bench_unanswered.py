@@ -118,11 +118,9 @@ if __name__ == "__main__":
     parser.add_argument("--json")
     options = parser.parse_args()
     found = asyncio.run(main(options.payouts))
-    print(
-        f"{found['payouts']:,.0f} payouts: {found['questions']:.2f} questions each in 24 h, at "
-        f"most {found['most']:.0f}, the first after {found['earliest']:.0f} s; {found['bytes']:,.0f} "
-        f"bytes each while watched; {found['cpu']:.0f} s of CPU"
-    )
+    print(f"{found['payouts']:,.0f} payouts: {found['questions']:.2f} questions each, ", end="")
+    print(f"at most {found['most']:.0f}, the first after {found['earliest']:.0f} s; ", end="")
+    print(f"{found['bytes']:,.0f} bytes each while watched; {found['cpu']:.0f} s of CPU")
     if options.json:
         Path(options.json).write_text(json.dumps(found))
     fits = found["most"] <= MOST and found["earliest"] >= FIRST and found["bytes"] <= BYTES
