@@ -254,12 +254,9 @@ def _described(observer: object, method: str, error: BaseException) -> str:
         return f"{method}: an error that cannot be described"
 
 
-# A word of an API (also b2c, and of letters alone createStandingOrderExternal), a version, or an
-# id's name; another may be an id itself.
-_SEGMENT = re.compile(
-    r"(?:[a-z][a-z_-]{0,39})?|[a-z]{2,12}(?:[A-Z][a-z]{2,11}){1,4}|[a-z]2[a-z]{1,9}"
-    r"|v[0-9]{1,2}(_[0-9])?|\{\w{1,40}\}"
-)
+# A word of an API (also b2c, createStandingOrder), a version, an id's name; others may be ids.
+_WORD = r"(?:[a-z][a-z_-]{0,39})?|[a-z]{2,12}(?:[A-Z][a-z]{2,11}){1,4}|[a-z]2[a-z]{1,9}"
+_SEGMENT = re.compile(rf"{_WORD}|v[0-9]{{1,2}}(_[0-9])?|\{{\w{{1,40}}\}}")
 
 
 @lru_cache(maxsize=256)
