@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 import tomllib
@@ -272,7 +273,7 @@ def test_the_public_names_are_listed_and_real() -> None:
 
 
 def test_the_version_has_one_source() -> None:
-    """The build reads `paymux.__version__`, and no other file of the package repeats it."""
+    """The build and the package read `paymux.__version__`, and no other file repeats it."""
     said = tomllib.loads((ROOT.parent / "pyproject.toml").read_text(encoding="utf-8"))
     assert "version" in said["project"]["dynamic"]
     assert said["tool"]["hatch"]["version"]["path"] == "paymux/__init__.py"
@@ -280,6 +281,9 @@ def test_the_version_has_one_source() -> None:
         path for path in MODULES.values() if "__version__ =" in path.read_text(encoding="utf-8")
     ]
     assert told == [MODULES["__init__"]]
+    asked = re.compile(r"\bversion\(\"paymux\"\)")
+    others = [name for name, path in MODULES.items() if asked.search(path.read_text("utf-8"))]
+    assert others == ["otel"]  # it is below the package's own module
 
 
 def test_every_driver_on_disk_is_exported() -> None:

@@ -1,8 +1,8 @@
 """The routes of what holds in a world: health, lines to paste, faults, settings, payers, worlds."""
 
-from importlib.metadata import version
 from typing import Any
 
+from ... import __version__
 from ...errors import UsageError
 from ...http import Response
 from ...primitives.clock import monotonic
@@ -20,7 +20,7 @@ def health(call: Call) -> Any:
         raise Problem(503, "the simulator does not listen on every address yet")
     return Health(
         status="ready",
-        version=version("paymux"),
+        version=__version__,
         providers=sorted(call.world.providers),
         uptime=round(monotonic() - since, 3),
     )

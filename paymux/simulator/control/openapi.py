@@ -2,11 +2,11 @@
 
 import re
 from functools import cache
-from importlib.metadata import version
 from typing import Any
 
 import msgspec
 
+from ... import __version__
 from . import shapes
 from .routes import Route
 from .table import ROUTES
@@ -68,7 +68,7 @@ def document() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "paymux simulator",
-            "version": version("paymux"),
+            "version": __version__,
             "description": (
                 "What a test, a page or a person does with simulated payments. Money is a string "
                 "in major units, times are RFC 3339, words are lower case."
