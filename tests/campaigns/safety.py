@@ -750,7 +750,11 @@ class Corner(Shop):
         super().learn(payment)
         for name in (payment.reference, payment.provider_reference):
             known = self.stored.get(name or "")
-            if name is not None and (known is None or not known.status.terminal):
+            # A look-up that got no answer returns what it was given, here the shop's own order
+            # without a provider: meanwhile the answer to the order itself may have come.
+            if name is not None and (
+                known is None or (payment.provider and not known.status.terminal)
+            ):
                 self.stored[name] = payment
 
     async def receive(self, incoming: WebhookRequest) -> Response:
