@@ -13,7 +13,7 @@ from ..primitives.clock import wall_time
 from ..values.phone import operator
 from .engine import Engine
 from .id_keys import check_kept, derives_ids
-from .one_refund import check_first, is_only_refund
+from .one_refund import check_first
 from .singleflight import InFlightOrder, as_known
 
 P = ParamSpec("P")
@@ -45,14 +45,14 @@ async def move_money(
     async with InFlightOrder(engine.lifetime.in_flight_orders, order, pending, call) as flight:
         if flight.outcome is not None:
             return flight.outcome
-        if derives_ids(driver):
+        if store.journal is not None and derives_ids(driver):
             await check_kept(engine, call)
         row = await store.begin(pending, order, call.deadline)
         if row is not None:
             flight.outcome = as_known(row, call)
             return flight.outcome
         try:
-            if is_only_refund(driver, order):
+            if driver.refunds_once and order.refunds is not None:
                 await check_first(engine, call, order)
             payment = await engine.transport.perform(call, method, order, *args, **named)
         except BaseException as error:

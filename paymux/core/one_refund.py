@@ -7,7 +7,6 @@ went back.
 import asyncio
 from typing import TYPE_CHECKING
 
-from ..drivers.base import Driver
 from ..errors import NotSent, Unavailable, UsageError
 from ..journal import Refunded
 from ..models import Order, Payment, Status
@@ -15,11 +14,6 @@ from ..models import Order, Payment, Status
 if TYPE_CHECKING:
     from ..transport import Call
     from .engine import Engine
-
-
-def is_only_refund(driver: Driver, order: Order) -> bool:
-    """Return whether this is a refund at a provider that makes one of each payment."""
-    return driver.refunds_once and order.kind == "refund" and order.refunds is not None
 
 
 async def check_first(engine: "Engine", call: "Call", order: Order) -> None:

@@ -147,7 +147,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
         Or a form that `payees` or `payers` has, with its prefix; of "bank:" a driver checks more.
         """
-        field, number = "payee" if kind == "payout" else "payer", text(value)
+        field = "payee" if kind == "payout" else "payer"
+        number = value if type(value) is str and value.isascii() else text(value)
         if number is None:
             raise UsageError.field(field, value, "a string: a phone number")
         if ":" in number:
