@@ -23,7 +23,7 @@ def said() -> list[str]:
     """Run the demonstration, and return its lines."""
     written = io.StringIO()
     console = Console(file=written, width=WIDTH, force_terminal=False)
-    if not asyncio.run(Demo(console).run()):
+    if not all(one.agrees for one in asyncio.run(Demo(console).run())):
         sys.exit("the demonstration failed")
     return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8765", written.getvalue()).splitlines()
 

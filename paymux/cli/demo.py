@@ -23,86 +23,22 @@ from ..primitives.redaction import mask
 from ..simulator import Fault, Simulator
 from ..simulator.ledger import Entry
 from .command import command
+from .demo_orders import Case, cases
 from .exits import Exit
 from .invocation import Invocation
 
 WATCH_SECONDS = 12.0  # seconds
 
 
-class Case(msgspec.Struct, kw_only=True):
-    """One order of the demonstration, and its expected end; None: it stays unknown."""
+class Verdict(msgspec.Struct, kw_only=True, tag="order"):
+    """What paymux says of an order, beside what was really charged."""
 
     reference: str
     account: str
-    amount: int
-    currency: str
-    payer: str | None
-    story: str
-    ends: Status | None
-    seconds: float = 1.5  # until the payer decides
-    answer_lost: bool = False
-    webhook_lost: bool = False
-    shown: str = "…"
-    payment: Payment | None = None
-
-
-def cases() -> list[Case]:
-    """Return the orders; magic numbers of the simulator decide, all other payers pay."""
-    paid, failed, cancelled = Status.SUCCEEDED, Status.FAILED, Status.CANCELLED
-    found = [
-        _case("order-1", "campay", 5000, "XAF", "237677777777", "approves", paid),
-        _case("order-2", "campay", 700, "XAF", "237677777770", "declines", failed),
-        _case("order-3", "mpesa", 250, "KES", "254708374149", "approves", paid),
-        _case("order-4", "mpesa", 90, "KES", "254708374142", "cancels", cancelled),
-        _case("order-5", "campay", 1200, "XAF", "237677777777", "waits, then approves", paid),
-        _case("order-6", "cinetpay", 1500, "XOF", None, "pays on the page", paid),
-        _case("order-7", "intram", 2500, "XOF", None, "pays on the page", paid),
-        _case("order-8", "paydunya", 4200, "XOF", None, "pays on the page", paid),
-        _case(
-            "1009",
-            "mpesa_gateway",
-            310,
-            "KES",
-            "254711000009",
-            "approves; an update socket reports it",
-            paid,
-        ),
-        _case(
-            "order-10", "mpesa", 480, "KES", "254711000006", "approves; our answer is lost", paid
-        ),
-        _case(
-            "order-11",
-            "mpesa",
-            333,
-            "KES",
-            "254711000007",
-            "approves; answer and webhook are lost",
-            None,
-        ),
-    ]
-    found[4].seconds, found[9].seconds = 7.0, 3.0
-    found[9].answer_lost = found[10].answer_lost = found[10].webhook_lost = True
-    return found
-
-
-def _case(
-    reference: str,
-    account: str,
-    amount: int,
-    currency: str,
-    payer: str | None,
-    story: str,
-    ends: Status | None,
-) -> Case:
-    return Case(
-        reference=reference,
-        account=account,
-        amount=amount,
-        currency=currency,
-        payer=payer,
-        story=story,
-        ends=ends,
-    )
+    said: str
+    charged: Decimal
+    orders: int  # at the provider
+    agrees: bool
 
 
 class Demo:
@@ -113,8 +49,8 @@ class Demo:
         self.cases = cases()
         self._live = Live(console=console, get_renderable=self._table, auto_refresh=False)
 
-    async def run(self) -> bool:
-        """Run it; True only if every outcome is the expected one and the ledger agrees."""
+    async def run(self) -> list[Verdict]:
+        """Run it, and return whether each outcome is the expected one and the ledger agrees."""
         seconds = {case.reference: case.seconds for case in self.cases}
 
         def payer_delay(_: random.Random, entry: Entry) -> float:
@@ -131,7 +67,13 @@ class Demo:
                         await self._collect(sim, pool, case)
                     await asyncio.gather(*(self._watch(pool, case) for case in self.cases))
             await receiver.cleanup()
-            return self._verdict(sim)
+            found = self._verdicts(sim)
+            self.console.print(_ledger(found))
+            agreed = all(one.agrees for one in found)
+            self.console.print(
+                "Outcomes and ledger agree." if agreed else "Outcomes and ledger do NOT agree."
+            )
+            return found
 
     async def _open(self, sim: Simulator) -> tuple[Pool, web.ServerRunner]:
         pools: list[Pool] = []
@@ -232,22 +174,13 @@ class Demo:
             )
         return table
 
-    def _verdict(self, sim: Simulator) -> bool:
-        table = Table(
-            "order",
-            "we say",
-            "really charged",
-            "orders at the provider",
-            "agree",
-            title="The ledger",
-        )
-        agreed = True
+    def _verdicts(self, sim: Simulator) -> list[Verdict]:
+        """Compare each order's outcome with what was really charged."""
+        found = []
         for case in self.cases:
             status = cast("Payment", case.payment).status
-            charged, orders = (
-                sim.ledger.charged(case.reference),
-                len(sim.ledger.entries(case.reference)),
-            )
+            charged = sim.ledger.charged(case.reference)
+            orders = len(sim.ledger.entries(case.reference))
             claimed: Mapping[Status, set[Decimal]] = {
                 Status.SUCCEEDED: {Decimal(case.amount)},
                 Status.PENDING: {Decimal(case.amount), Decimal(0)},
@@ -257,14 +190,18 @@ class Demo:
                 and charged in claimed.get(status, {Decimal(0)})
                 and orders == 1
             )
-            agreed = agreed and fine
             said = "unknown" if case.ends is None and fine else status.value
-            table.add_row(case.reference, said, str(charged), str(orders), "yes" if fine else "NO")
-        self.console.print(table)
-        self.console.print(
-            "Outcomes and ledger agree." if agreed else "Outcomes and ledger do NOT agree."
-        )
-        return agreed
+            found.append(
+                Verdict(
+                    reference=case.reference,
+                    account=case.account,
+                    said=said,
+                    charged=charged,
+                    orders=orders,
+                    agrees=fine,
+                )
+            )
+        return found
 
 
 def _words(payment: Payment) -> str:
@@ -276,6 +213,21 @@ def _words(payment: Payment) -> str:
 def demo(cli: Invocation) -> Exit:
     """Collect from simulated payers, with network faults.
 
-    At its end it compares what paymux says with what was really charged.
+    At its end it compares what paymux says with what was really charged; --json writes that to
+    standard output, a line for each order, and all the rest to standard error.
     """
-    return Exit.DONE if asyncio.run(Demo(Console()).run()) else Exit.NO
+    found = asyncio.run(Demo(Console(stderr=cli.json)).run())
+    if cli.json:
+        for one in found:
+            cli.write_json(one)
+    return Exit.DONE if all(one.agrees for one in found) else Exit.NO
+
+
+def _ledger(found: list[Verdict]) -> Table:
+    table = Table(
+        "order", "we say", "really charged", "orders at the provider", "agree", title="The ledger"
+    )
+    for one in found:
+        agree = "yes" if one.agrees else "NO"
+        table.add_row(one.reference, one.said, str(one.charged), str(one.orders), agree)
+    return table

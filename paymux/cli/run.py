@@ -33,10 +33,16 @@ def run(cli: Invocation, account: str, words: tuple[str, ...], *, yes: bool) -> 
 
     Without COROUTINE it lists each coroutine of the account's driver with its fields. A coroutine
     that moves money is refused, and nothing is sent: use collect, payout and refund. The result is
-    printed as JSON. Options of paymux itself stand before ACCOUNT.
+    printed as JSON, with --json in one line. Other options of paymux itself stand before ACCOUNT.
     """
+    cli.json = cli.json or "--json" in words
+    words = tuple([word for word in words if word != "--json"])
     pool = cli.pool(journal=None)
     group = _Offered(cli, pool, cli.account(account), yes=yes)
+    if cli.json and not words:
+        for name, method in _coroutines(pool.drivers[account]).items():
+            cli.write_json(_told(name, method))
+        return
     path = f"paymux run {account}"
     with group.make_context(path, list(words) or ["--help"]) as inner:
         group.invoke(inner)
@@ -99,8 +105,21 @@ def _command(call: Callable[..., None], name: str, method: Any) -> click.Command
         params=[*options],
         options_metavar="[--field value]...",
         callback=partial(_filled, call, fields),
-        help=(getdoc(method) or "").partition("\n")[0],
+        help=_summary(method),
     )
+
+
+def _summary(method: Any) -> str:
+    return (getdoc(method) or "").partition("\n")[0]
+
+
+def _told(name: str, method: Any) -> dict[str, Any]:
+    """Return a coroutine and its fields, for a list in JSON."""
+    fields = [
+        {"name": one.name, "required": one.required, "accepted": one.accepted}
+        for one in fields_of(method)
+    ]
+    return {"type": "coroutine", "name": name, "help": _summary(method), "fields": fields}
 
 
 def _filled(
@@ -130,8 +149,8 @@ def _call(
             return await pool.run(account, method, **values)
 
     found = cli.stopping.run(called())
-    # `str` of a Secret is ***.
-    cli.write(f"{msgspec.json.format(msgspec.json.encode(found, enc_hook=str)).decode()}\n")
+    encoded = msgspec.json.encode(found, enc_hook=str)  # `str` of a Secret is ***
+    cli.write(f"{(encoded if cli.json else msgspec.json.format(encoded)).decode()}\n")
 
 
 def _values(fields: Mapping[str, Field], given: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:

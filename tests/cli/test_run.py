@@ -110,6 +110,32 @@ def test_it_lists_what_a_driver_has_of_its_own(words: list[str]) -> None:
         assert f"{absent}:" not in ended.stdout
 
 
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize("words", [["--json", "shop"], ["shop", "--json"]])
+def test_the_list_in_json_is_a_line_for_each_coroutine(words: list[str]) -> None:
+    """With --json, before or behind the account, each coroutine and its fields are an object."""
+    ended = _run(*words)
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    listed = {one["name"]: one for one in map(json.loads, ended.stdout.splitlines())}
+    assert {*listed} == {"register", "nothing"}
+    assert listed["nothing"]["fields"] == []
+    assert listed["register"]["fields"][:2] == [
+        {"name": "name", "required": True, "accepted": "text"},
+        {"name": "count", "required": False, "accepted": "a whole number"},
+    ]
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_result_in_json_is_one_line() -> None:
+    """With --json behind the fields, too, what a coroutine returns is one line of JSON."""
+    for words in (["shop", "nothing", "--json"], ["--json", "shop", "nothing"]):
+        ended = _run(*words)
+        assert (ended.exit_code, ended.stdout) == (0, "null\n")
+    filled = _run("shop", "register", "--name", "a", "--json").stdout
+    assert filled.count("\n") == 1
+    assert json.loads(filled)["name"] == "a"
+
+
 def test_a_driver_without_any_says_so() -> None:
     """An account whose driver has the common verbs only lists none, and names none."""
     fields = {"CONSUMER_KEY": "k", "CONSUMER_SECRET": "s", "SHORTCODE": "174379", "PASSKEY": "p"}

@@ -1,5 +1,6 @@
 """The whole command line, as it is installed: the demo, the credentials, what is missing."""
 
+import json
 import os
 import re
 import subprocess
@@ -40,6 +41,16 @@ def test_the_demo_ends_well_and_tells_the_truth() -> None:
     assert "outcome unknown; not sent again" in ended.stdout
     assert "\x1b" not in ended.stdout
     assert not re.search(r"\d{9,}", ended.stdout), "a whole phone number"
+
+
+def test_the_demo_in_json_is_a_line_for_each_order() -> None:
+    """`paymux demo --json` prints each order's end as an object; what a person reads is apart."""
+    ended = _ended("demo", "--json")
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert ended.returncode == 0
+    assert [line["agrees"] for line in lines] == [True] * 11
+    assert {"said": "unknown", "charged": "333", "orders": 1}.items() <= lines[-1].items()
+    assert "Outcomes and ledger agree." in ended.stderr
 
 
 def _credentials() -> dict[str, dict[str, Any]]:
