@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
+from functools import partial
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -132,7 +133,7 @@ class SimulatorCore:
         async def work() -> None:
             await asyncio.sleep(after)
             for message in messages:
-                await self.carry(provider, message)
+                await self._insist(provider, message)
 
         self._unsent.append(work)
         with contextlib.suppress(RuntimeError):
@@ -143,6 +144,15 @@ class SimulatorCore:
         asyncio.get_running_loop()
         while self._unsent:
             self.start(self._unsent.pop(0)())
+
+    async def _insist(self, provider: str, message: Message, tried: int = 0) -> None:
+        """Deliver a webhook, and again after a pause if its provider does that."""
+        reply, again = await self.carry(provider, message), message.again
+        heard = reply is not None and again is not None and reply.status in again.accepts
+        if again is None or heard or message.forged or tried == len(again.pauses):
+            return
+        repeat = partial(self._insist, provider, message, tried + 1)
+        self.after(again.pauses[tried], lambda: self.start(repeat()))
 
     async def carry(self, provider: str, message: Message) -> Response | None:
         """Deliver a webhook to the receiver or to an allowed address; None: no answer came."""

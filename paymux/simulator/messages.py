@@ -10,6 +10,13 @@ from ..errors import UsageError
 from ..primitives import coerce
 
 
+class Redelivery(msgspec.Struct, frozen=True, kw_only=True):
+    """When a provider sends a webhook again, whose answer it does not accept."""
+
+    pauses: tuple[float, ...]  # seconds before each further time
+    accepts: range = range(200, 300)  # statuses of an answer
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """A webhook to be sent; `url` contains the query of a GET, and must not be empty.
 
@@ -22,6 +29,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     order: str | None = None
     forged: bool = False
+    again: Redelivery | None = None  # None: it is sent once
 
     def __post_init__(self) -> None:
         if not coerce.text(self.url):

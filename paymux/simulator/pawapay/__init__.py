@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
+import msgspec
+
 from ...http import Response, WebhookRequest
 from ...models import Kind
 from ..base import Provider
 from ..core import SimulatorCore
 from ..ledger import Entry, Outcome
-from ..messages import Message
+from ..messages import Message, Redelivery
 from ..replies import Refused, fields, json_reply, query, segments
 from .messages import not_allowed, payment, refused, stuck
 from .numbers import NUMBERS, STUCK
@@ -54,6 +56,9 @@ class PawaPay(Provider):
         self.signed_requests_only = False  # the two switches of the dashboard
         self.signed_callbacks = False
         self.signing = Signing(self)
+        # It repeats a callback for 15 minutes, until the answer is 200; no page says how often:
+        # https://docs.pawapay.io/v2/docs/what_to_know
+        self.redelivery = Redelivery(pauses=(10, 30, 60, 120, 240, 420), accepts=range(200, 201))
         self.callback_version: Literal["v2", "v1"] = "v2"
         self.toolkit = Toolkit(self)
         self.pages = Pages(self)
@@ -138,6 +143,7 @@ class PawaPay(Provider):
             lie = {"depositedAmount": told.get("requestedAmount")} if first else {}
             told = {**told, **lie, "status": "COMPLETED", "failureReason": None}
         message = Message.json(self.webhook_url, told)
+        message = msgspec.structs.replace(message, again=self.redelivery)
         return self.signing.callback(message, forged=forged) if self.signed_callbacks else message
 
     def stale(self, incoming: WebhookRequest) -> Response:
