@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from paymux.http import Response
 from paymux.simulator import Simulator
@@ -118,6 +119,38 @@ async def campay(sim: Simulator, texts: Texts, more: Mapping[str, Any]) -> Any:
     return told(said)["link"]
 
 
+async def pawapay(sim: Simulator, texts: Texts, more: Mapping[str, Any]) -> Any:
+    """Open a payment page of pawaPay, which has one way back."""
+    order = {
+        "depositId": str(UUID(int=len(sim.ledger) + 1, version=4)),
+        "returnUrl": texts.success,
+        "amountDetails": {"amount": "5000", "currency": "XOF"},
+        "country": "CIV",
+        "reason": texts.description,
+        **more,
+    }
+    headers = {"authorization": "Bearer simulator"}
+    return told(await ask(sim, "POST", "/pawapay/v2/paymentpage", order, headers=headers))[
+        "redirectUrl"
+    ]
+
+
+async def wave(sim: Simulator, texts: Texts, more: Mapping[str, Any]) -> Any:
+    """Open a session at Wave, in Côte d'Ivoire."""
+    sim.wave.calling_code = "225"
+    order = {
+        "amount": "5000",
+        "currency": "XOF",
+        "client_reference": f"order-{len(sim.ledger)}",
+        "success_url": texts.success,
+        "error_url": texts.failure,
+        **more,
+    }
+    headers = {"authorization": "Bearer simulator"}
+    said = await ask(sim, "POST", "/wave/v1/checkout/sessions", order, headers=headers)
+    return told(said)["wave_launch_url"]
+
+
 OPENERS: Mapping[str, Callable[[Simulator, Texts, Mapping[str, Any]], Awaitable[Any]]] = {
     "cinetpay": cinetpay,
     "cinetpay_v1": cinetpay_v1,
@@ -126,10 +159,13 @@ OPENERS: Mapping[str, Callable[[Simulator, Texts, Mapping[str, Any]], Awaitable[
     "campay": campay,
 }
 
+# A page in English, and one of a single wallet, whose payer may try again.
+OTHERS = {"pawapay": pawapay, "wave": wave}
+
 
 async def opened(sim: Simulator, provider: str, texts: Texts | None = None, **more: Any) -> Page:
     """Open an order, with `more` fields of the provider's, and return its page."""
-    url = await OPENERS[provider](sim, texts or Texts(), more)
+    url = await {**OPENERS, **OTHERS}[provider](sim, texts or Texts(), more)
     return Page(url.removeprefix(sim.url), [*sim.ledger][-1], provider)
 
 
