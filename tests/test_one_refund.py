@@ -5,9 +5,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from paymux import NotSent, Payment, Pool, Rejected, Status, UsageError
+from paymux import NotSent, Payment, Pool, Rejected, Status, Unavailable, UsageError
 from paymux.journal.first_refunds import LocalFirstRefunds, Refunded
 from paymux.journal.sqlite import SqliteJournal
 from paymux.simulator import Simulator
@@ -83,6 +84,45 @@ async def test_of_two_at_once_one_is_refused(shop: Shop) -> None:
 
 @kept
 @timeless
+async def test_one_that_waits_to_be_sent_is_the_only_one(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for the account's limit; another one does not take its place."""
+    async with shop.pool() as pay:
+        paid = await shop.paid(pay, "refund")
+        limiter, free = pay._engine.limiter("wave"), asyncio.Event()
+
+        async def acquired(**_: Any) -> None:
+            await free.wait()
+
+        with monkeypatch.context() as patched:
+            patched.setattr(limiter, "try_acquire", lambda **_: False)
+            patched.setattr(limiter, "acquire", acquired)
+            first = asyncio.create_task(back(pay, paid, "back-1"))
+            await asyncio.sleep(0.1)
+            with pytest.raises(UsageError, match="'back-1' is that one"):
+                await back(pay, paid, "back-2")
+            free.set()
+            assert (await first).status is Status.SUCCEEDED
+    assert shop.sent("refund") == 1
+
+
+@kept
+@timeless
+async def test_one_that_failed_later_is_in_no_ones_way(shop: Shop) -> None:
+    """A reversal that was accepted, and of which a look-up says that it failed."""
+    async with shop.pool() as pay:
+        paid = await shop.paid(pay, "reversal")
+        first = await back(pay, paid, "back-1")
+        with pytest.raises(UsageError, match="'back-1' is that one"):
+            await back(pay, paid, "back-2")
+        failed = msgspec.structs.replace(first, status=Status.FAILED)
+        await pay._engine.store.keep(failed, "verify")
+        assert (await back(pay, paid, "back-2")).reference == "back-2"
+
+
+@kept
+@timeless
 async def test_a_refund_that_gave_nothing_back_is_in_no_ones_way(shop: Shop) -> None:
     """After one that was refused, the next is sent, and is then the only one."""
     async with shop.pool() as pay:
@@ -129,14 +169,38 @@ async def test_workers_of_a_journal_know_each_others_refunds(tmp_path: Path) -> 
             await back(three, paid, "back-3")
 
 
+class Failing:
+    """Raises an error, or never answers."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self.error = error
+
+    async def take(self, *_: Any, **__: Any) -> str:
+        """Raise it."""
+        if self.error is not None:
+            raise self.error
+        await asyncio.sleep(10**6)
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError("the disk is away"), "the disk is away"),
+        (Unavailable("the server is away"), "the server is away"),
+        (None, "the deadline passed"),
+    ],
+)
 @timeless
-async def test_a_journal_that_cannot_note_it_sends_nothing(tmp_path: Path) -> None:
+async def test_a_journal_that_cannot_note_it_sends_nothing(
+    tmp_path: Path, error: Exception | None, said: str
+) -> None:
     """NotSent: the caller repeats it later."""
 
     class Away(SqliteJournal):
         @property
         def first_refunds(self) -> Any:
-            raise OSError("the disk is away")
+            return Failing(error)
 
     sim = Simulator()
     book = Away(str(tmp_path / "payments.db"))
@@ -148,7 +212,7 @@ async def test_a_journal_that_cannot_note_it_sends_nothing(tmp_path: Path) -> No
             amount=Decimal(1000),
             currency="XOF",
         )
-        with pytest.raises(NotSent, match="the disk is away"):
+        with pytest.raises(NotSent, match=f"{said}; nothing was sent"):
             await back(pay, paid, "back-1")
     assert sim.requests == []
 
@@ -165,6 +229,7 @@ async def test_a_pool_without_a_journal_remembers_the_newest(
     assert await notes.take(a, "3", instead_of="2") == "1"
     assert await notes.take(a, "2", instead_of="1") == "2"
     assert await notes.take(b, "1") == "1"
+    assert await notes.take(a, "3") == "2"
     assert await notes.take(c, "1") == "1"
     assert await notes.take(a, "9") == "9"
     assert await notes.take(a._replace(live=False), "1") == "1"

@@ -51,6 +51,14 @@ def state(file: Path, reference: str = "order-1") -> tuple[str, str, str | None]
         return found
 
 
+def source(file: Path) -> str:
+    """Read what the newest fact of the journal came from."""
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        found: str
+        (found,) = db.execute("SELECT source FROM facts ORDER BY id DESC LIMIT 1").fetchone()
+        return found
+
+
 def pool(file: Path, wire: Wire | None = None, driver: Toy | None = None) -> Pool:
     """Open a pool with a journal, whose provider says what was paid."""
     wire = wire or Wire(
@@ -84,6 +92,7 @@ async def test_an_intent_was_never_sent(file: Path) -> None:
         (found,) = await recovered(pay)
     assert (found.was, found.resolved, found.payment.reference) == (State.INTENT, True, "order-1")
     assert wire.seen == []
+    assert source(file) == "recover"
     assert state(file) == ("not_sent", "pending", None)
 
 
@@ -111,6 +120,7 @@ async def test_an_unknown_without_an_api_says_what_to_ask(file: Path) -> None:
     for word in ("toy", "500 XAF", "2026-01-02", "order-1", "never send it again"):
         assert word in found.advice
     assert state(file) == ("unknown", "pending", None)
+    assert source(file) == "recover"
 
 
 async def test_a_pending_payment_is_handed_back(file: Path) -> None:
@@ -150,10 +160,48 @@ async def test_a_message_that_has_arrived_resolves(file: Path, path: str | None)
         with pytest.raises(Unavailable):
             await pay.confirm(event, deadline=0.5)
     said = answer(200, None, id="id-1", status="OK", amount=500, currency="XAF", **echoes)
-    async with pool(file, Wire(Desk(payments=said))) as pay:
+    up = Wire(Desk(payments=said))
+    async with pool(file, up) as pay:
         (found,) = await recovered(pay)
+    assert len(up.seen) == 1, "what a message proved is not asked for once more"
     assert found.resolved
+    assert found.advice == "it succeeded"
     assert state(file) == ("accepted", "succeeded", None)
+
+
+async def test_a_message_that_settles_nothing_is_followed_by_a_look_up(file: Path) -> None:
+    """A payment that was pending when its message was confirmed may have ended since."""
+    await dead(file, A)
+    said = {"amount": 500, "currency": "XAF", "id": "id-1", "reference": "order-1"}
+    down = Wire(Desk(payments=Response(status=500)))
+    async with pool(file, down) as pay:
+        path = pay.webhook_url("toy", "order-1")
+        event = pay.webhook(push(path=path, id="id-1", status="WAIT", reference="order-1"))
+        with pytest.raises(Unavailable):
+            await pay.confirm(event, deadline=0.5)
+    desk = Desk(payments=[answer(status="WAIT", **said), answer(status="OK", **said)])
+    async with pool(file, Wire(desk)) as pay:
+        (found,) = await recovered(pay)
+    assert (found.resolved, found.payment.status) == (True, Status.SUCCEEDED)
+
+
+async def test_a_journal_that_is_away_ends_a_recovery(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unavailable says why: recover again later. A closed pool recovers nothing."""
+    await dead(file, A)
+    pay = pool(file)
+    async with pay:
+
+        async def away(_: object) -> None:
+            raise OSError("the disk is away")
+
+        monkeypatch.setattr(pay._engine.store.require_journal(), "claim", away)
+        with pytest.raises(Unavailable, match="the disk is away") as caught:
+            await recovered(pay)
+        assert caught.value.__cause__ is None
+    with pytest.raises(UsageError, match="closed"):
+        await recovered(pay)
 
 
 async def test_a_cheaper_payments_message_resolves_nothing(file: Path) -> None:
@@ -166,6 +214,7 @@ async def test_a_cheaper_payments_message_resolves_nothing(file: Path) -> None:
             await pay.confirm(event)
         (found,) = await recovered(pay)
     assert not found.resolved
+    assert "amount '100' for '500'" in found.advice
     assert state(file) == ("unknown", "pending", None)
 
 

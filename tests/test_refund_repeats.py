@@ -14,6 +14,7 @@ import pytest
 
 from paymux import Notifier, OutcomeUnknown, Payment, Pool, Rejected, Status, UsageError
 from paymux.core.recovery import Recovered
+from paymux.core.repeating import repeating
 from paymux.drivers.wave import Wave
 from paymux.http import Response
 from paymux.journal.base import State
@@ -338,3 +339,37 @@ def test_the_table_says_which_refund_is_repeated() -> None:
     assert not driver.repeats(msgspec.structs.replace(lost, ids={}))
     assert not driver.repeats(msgspec.structs.replace(lost, provider_reference="cos-1"))
     assert not driver.repeats(msgspec.structs.replace(lost, status=Status.SUCCEEDED))
+
+
+class Willing(Wave, frozen=True, kw_only=True):
+    """Says of each payment that it can be sent again."""
+
+    def repeats(self, refund: Payment) -> bool:
+        """Say yes."""
+        return True
+
+
+def test_only_an_open_refund_is_asked_whether_it_is_repeated() -> None:
+    """Whatever its driver says: no other kind, no refund that ended, and no driver without it."""
+    driver = Willing(api_key="k", live=True)
+    lost = Payment(account="wave", kind="refund", reference="back-1")
+    assert repeating(driver, lost) is driver
+    for other in ({"kind": "collect"}, {"kind": "payout"}, {"status": Status.FAILED}):
+        assert repeating(driver, msgspec.structs.replace(lost, **other)) is None
+    assert repeating(Simulator().driver("campay"), lost) is None
+
+
+@timeless
+async def test_a_repeat_is_seen_as_one(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    """Its exchange, its fact and its payment say that it was sent again, and when."""
+    caplog.set_level(logging.DEBUG, "paymux.exchange")
+    async with shop.pool() as pay:
+        lost = await shop.lose(pay, "refund")
+        [found] = await recovered(pay)
+        assert found.payment.updated_at is not None
+        assert found.payment.created_at == lost.created_at
+    assert shop.journal is not None
+    with contextlib.closing(sqlite3.connect(shop.journal)) as db:
+        sql = "SELECT source FROM facts WHERE kind = 'refund' ORDER BY id DESC LIMIT 1"
+        assert db.execute(sql).fetchone() == ("repeat",)
+    assert [one for one in caplog.messages if one.startswith("wave repeat POST ")]

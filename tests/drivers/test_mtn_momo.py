@@ -272,6 +272,7 @@ def test_a_payout_is_a_transfer_or_a_deposit(api: str) -> None:
     assert list(json.loads(send.requests[0].content())) == list(
         sample("mtn_momo", "transfer_request")
     )
+    assert "X-Callback-Url" not in send.requests[0].headers
     again = drive(driver.verify(send, found))
     assert send.requests[1].target() == f"/disbursement/v1_0/{api}/{found.provider_reference}"
     assert again.ids["api"] == api
@@ -306,8 +307,10 @@ def test_a_refund_names_its_collect_and_goes_to_its_platform() -> None:
     }
     assert {*json.loads(request.content())} == {*sample("mtn_momo", "refund_request")}
     assert found.ids["platform"] == "proxy"
-    with pytest.raises(UsageError, match="provider_reference"):
-        drive(driver.refund(send, order("refund"), held(provider_reference=None)))
+    for of, shown in ((None, "None"), ("", "None"), ("cos-1", "'cos-1'")):
+        with pytest.raises(UsageError, match="provider_reference") as refused:
+            drive(driver.refund(send, order("refund"), held(provider_reference=of)))
+        assert refused.value.value == shown
 
 
 @given(st.text(max_size=300))
@@ -663,8 +666,17 @@ def test_without_its_platform_both_are_asked() -> None:
     assert found.ids["platform"] == "proxy"
     assert found.provider_reference == derived_uuid(KEY, "collect", "order-1")
     driver, send = script(MISSING, MISSING, **OTHER)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound) as none:
         drive(driver.find(send, held(provider_reference=None, reference="order-1")))
+    assert "no platform" not in str(none.value), "the answer of the last platform"
+
+
+def test_where_a_payment_was_found_is_noted() -> None:
+    """A payment that a caller wrote by hand is a collect; where it was found is noted."""
+    driver, send = script(PAID)
+    found = drive(driver.verify(send, held(kind=None)))
+    assert send.requests[0].path.startswith("/collection/v1_0/requesttopay")
+    assert found.ids == {"platform": "proxy", "api": "requesttopay"}
 
 
 def test_a_platform_without_credentials_is_named_and_not_guessed() -> None:

@@ -1,12 +1,16 @@
 """Signed requests and callbacks of pawaPay: RFC 9421, in both forms, and what a forger tries."""
 
 import base64
+import hashlib
 import json
 import logging
+import re
 import time
 import traceback
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -26,7 +30,7 @@ from paymux.simulator.pawapay import PawaPay as PawaPaySimulator
 from paymux.simulator.pawapay.signing import KEY_ID, public_pem
 from paymux.testing.clock import virtual_time
 from paymux.testing.contract import DriverContract
-from paymux.values.http_signatures import one_line
+from paymux.values.http_signatures import one_line, signed_headers, verify
 from paymux.values.parsing import Unreadable
 
 from .test_pawapay import CASE
@@ -232,6 +236,81 @@ async def test_a_redelivery_of_a_quarter_of_an_hour_is_accepted(
     else:
         with pytest.raises(Unreadable, match="too long ago"):
             READER.webhook(message)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "fits"), [(-300, True), (-301, False), (1200, True), (1201, False)]
+)
+async def test_the_last_moment_of_a_signature_counts(
+    seconds: int, fits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock five minutes fast, and a signature of twenty minutes ago, are the bounds."""
+    message = await callback()
+    created = int(re.findall(r"created=(\d+)", message.headers["signature-input"])[0])
+    monkeypatch.setattr(time, "time", lambda: float(created + seconds))
+    if fits:
+        assert READER.webhook(message).trust is Trust.BODY
+    else:
+        with pytest.raises(Unreadable, match="too long ago"):
+            READER.webhook(message)
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://API.example:443/v2/deposits", "api.example"),
+        ("http://api.example:80/v2/deposits", "api.example"),
+        ("https://api.example:80/v2/deposits", "api.example:80"),
+        ("http://api.example:443/v2/deposits", "api.example:443"),
+        ("https://api.example", "api.example"),
+    ],
+)
+def test_what_is_signed_here_is_verified_here(url: str, host: str) -> None:
+    """The usual port of a scheme is left out of the authority, and no path is "/"."""
+    body, keys = b"{}", {"SHOP:1": one_line(public(OURS))}
+    named = {"key": LINE, "key_id": "SHOP:1", "label": "sig-pp"}
+    headers = signed_headers("POST", url, "application/json", body, **named)
+    fields = {name.lower(): value for name, value in headers.items()}
+    path = urlsplit(url).path
+    message = WebhookRequest(
+        path=path,
+        headers={**fields, "host": host, "content-type": "application/json"},
+        body=body,
+    )
+    verify(message, keys, longest=60)
+    verify(msgspec.structs.replace(message, path=path or "/"), keys, longest=60)
+    with pytest.raises(Unreadable, match="not that of this message"):
+        verify(bent(message, host="other.example"), keys, longest=60)
+    said = headers["Content-Digest"]
+    assert said == f"sha-512=:{base64.b64encode(hashlib.sha512(body).digest()).decode()}:"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", headers["Signature-Date"])
+    signed_at = datetime.fromisoformat(headers["Signature-Date"]).timestamp()
+    assert abs(signed_at - time.time()) < 60
+
+
+def test_a_key_that_is_none_signs_nothing() -> None:
+    """An error of ours, and no signature."""
+    named = {"key": "AAAA", "key_id": "SHOP:1", "label": "sig-pp"}
+    with pytest.raises(ValueError, match="not a private key"):
+        signed_headers("POST", "https://api.example/", "application/json", b"", **named)
+
+
+async def test_a_long_header_is_read_up_to_its_limit() -> None:
+    """A header of 4,096 characters is read, a longer one is none; neither is a foreign error."""
+    message = await callback()
+    told = message.headers["signature-input"]
+    for length, why in ((4096, "not that of this message"), (4097, "not signed")):
+        longer = f'{told};pad="{"a" * (length - len(told) - 7)}"'
+        assert len(longer) == length
+        with pytest.raises(Unreadable, match=why):
+            READER.webhook(bent(message, signature_input=longer))
+    for sealed in ("sig-pp=:" + "A" * 5000 + ":", "x" * 5000):
+        with pytest.raises(Unreadable, match="no signature"):
+            READER.webhook(bent(message, signature=sealed))
+    with pytest.raises(Unreadable, match="not base64"):
+        READER.webhook(bent(message, signature="sig-pp=:A:"))
+    with pytest.raises(Unreadable, match="not that of this message"):
+        READER.webhook(bent(message, signature_date="\udcff"))
 
 
 async def test_an_order_is_signed_and_a_look_up_is_not() -> None:

@@ -224,7 +224,11 @@ def test_a_session_is_asked_for_as_on_the_page() -> None:
     ("kind", "changes", "field"),
     [
         ("collect", {"return_url": None}, "return_url"),
-        ("collect", {"extra": {"national_id": "1"}}, "extra"),
+        ("collect", {"extra": {"national_id": "1"}}, "extra: 'national_id'"),
+        ("payout", {"extra": {"national_id": "1\n2"}}, "national_id"),
+        ("payout", {"extra": {"aggregated_merchant_id": "am-" + "a" * 41}}, "merchant_id"),
+        ("payout", {"extra": {"aggregated_merchant_id": "a" * 256}}, "at most 255"),
+        ("payout", {"extra": {"aggregated_merchant_id": "a" * 255}}, "Wave's id"),
         ("collect", {"extra": {"aggregated_merchant_id": "shop"}}, "aggregated_merchant_id"),
         ("payout", {"extra": {"aggregated_merchant_id": 7}}, "aggregated_merchant_id"),
         ("payout", {"extra": {"national_id": "1" * 256}}, "national_id"),
@@ -618,12 +622,66 @@ def test_a_part_or_an_unknown_payment_is_not_refunded(payment: Payment, field: s
 
 
 @pytest.mark.parametrize(
-    "answer", [said(b"<html>"), said({"code": "x"}), said(b"OK"), said(b"", 204 + 100)]
+    "answer",
+    [
+        said(b"<html>"),
+        said({"code": "x"}),
+        said(b"OK"),
+        *(said(b"", status) for status in (201, 204, 299, 300, 304)),
+    ],
 )
 def test_a_refund_without_its_documented_answer_is_unknown(answer: Response) -> None:
-    """200 without a body is the answer: a page or any other body is none."""
+    """200 without a body is the answer: a page, any other body or status is none."""
     with pytest.raises(OutcomeUnknown):
         drive(WAVE.refund(Script(WAVE, answer), order("refund", amount=Decimal(5000)), PAID))
+
+
+def test_only_an_empty_answer_to_money_has_to_be_200() -> None:
+    """A session that was made with 201 is one; a session that was expired with 204, too."""
+    opened = drive(WAVE.collect(Script(WAVE, said(session(), 201)), order()))
+    assert opened.provider_reference == "cos-18qq25rgr100a"
+    drive(WAVE.expire(Script(WAVE, said(b"", 204)), provider_reference="cos-1"))
+
+
+@pytest.mark.parametrize(
+    ("payment", "path"),
+    [
+        (msgspec.structs.replace(WAGE, kind=None), "/v1/payout/pt-185sewgm8100t/reverse"),
+        (msgspec.structs.replace(WAGE, provider_reference="x-1"), "/v1/payout/x-1/reverse"),
+        (
+            msgspec.structs.replace(PAID, kind=None),
+            "/v1/checkout/sessions/cos-18qq25rgr100a/refund",
+        ),
+    ],
+)
+def test_a_payout_is_reversed_also_if_only_its_kind_or_its_id_says_so(
+    payment: Payment, path: str
+) -> None:
+    """A payment that a caller wrote by hand may lack its kind: Wave's id names it, too."""
+    script = Script(WAVE, DONE)
+    drive(WAVE.refund(script, order("refund", amount=Decimal(5000)), payment))
+    assert script.requests[0].target() == path
+
+
+def test_each_reversal_has_a_key_of_its_own_reference() -> None:
+    """A second one under another reference is another request; a repeat is the same one."""
+    keys = []
+    for reference in ("back-1", "back-1", "back-2"):
+        script = Script(WAVE, DONE)
+        back = order("refund", amount=Decimal(5000), reference=reference)
+        drive(WAVE.refund(script, back, WAGE))
+        keys.append(script.requests[0].headers["Idempotency-Key"])
+    assert keys[0] == keys[1] == "reverse-" + sha256(b"back-1").hexdigest()
+    assert keys[2] == "reverse-" + sha256(b"back-2").hexdigest()
+
+
+def test_a_refund_of_a_part_says_what_the_whole_is() -> None:
+    """The error names the amount that was paid, or that it is not known."""
+    asked = order("refund", amount=Decimal(5000))
+    for paid, accepted in ((Decimal(5001), "amount, 5001:"), (None, "find it first")):
+        with pytest.raises(UsageError, match=accepted) as refused:
+            drive(WAVE.refund(Script(WAVE), asked, msgspec.structs.replace(PAID, amount=paid)))
+        assert (refused.value.name, refused.value.value) == ("amount", "'5000'")
 
 
 def test_a_reversal_is_what_its_payout_says() -> None:
@@ -671,6 +729,22 @@ def test_the_balance_and_a_recipient_are_told() -> None:
         "currency": "XOF",
     }
     assert not script.requests[0].money
+
+
+@pytest.mark.parametrize("field", ["name", "national_id"])
+def test_a_recipient_is_compared_by_what_is_given(field: str) -> None:
+    """A name or a number of 255 characters is sent, and a longer one is not; no other is sent."""
+    said: dict[str, Any] = {"payee": "221771234567", "amount": 5000}
+    script = Script(WAVE, reply("wave", "recipient.200"))
+    drive(WAVE.recipient(script, **said, **{field: "x" * 255}))
+    assert body_of(script) == {
+        "mobile": "+221771234567",
+        field: "x" * 255,
+        "amount": "5000",
+        "currency": "XOF",
+    }
+    with pytest.raises(UsageError, match=field):
+        drive(WAVE.recipient(Script(WAVE), **said, **{field: "x" * 256}))
 
 
 def test_a_session_can_be_expired() -> None:
@@ -794,6 +868,11 @@ def test_the_signature_covers_the_time_and_the_raw_body_without_a_dot() -> None:
 
     assert read(f"{now},v1={'0' * 64},v1={mac}") is not None
     assert read(f"v1={mac},{now}") is not None
+    wrong = f",v1={'0' * 64}"
+    assert read(f"{now}{wrong * 15},v1={mac}") is not None
+    for header in (f"{now},v1={mac}{wrong * 16}", f"{now},v1={mac}{wrong * 17}", now):
+        with pytest.raises(BadWebhook, match="its Wave-Signature is none"):
+            claimed(WebhookRequest(body=body, headers={"wave-signature": header}))
     dotted = seal("the-new-secret", f"{seconds}.", body)
     for header in (
         f"{now},v1={dotted}",
@@ -830,6 +909,20 @@ def test_the_signature_covers_the_time_and_the_raw_body_without_a_dot() -> None:
 def test_a_message_is_good_for_five_minutes(seconds: int, good: bool) -> None:
     """One that was signed long ago, or far ahead, is BadWebhook."""
     message = signed(event("event_completed"), at=time.time() + seconds)
+    if good:
+        assert claimed(message).trust is Trust.BODY
+    else:
+        with pytest.raises(BadWebhook, match="five minutes"):
+            claimed(message)
+
+
+@pytest.mark.parametrize(("seconds", "good"), [(300.0, True), (-300.0, True), (300.5, False)])
+def test_five_minutes_are_enough(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, good: bool
+) -> None:
+    """The last moment of the tolerance counts."""
+    message = signed(event("event_completed"), at=1_800_000_000)
+    monkeypatch.setattr(time, "time", lambda: 1_800_000_000 + seconds)
     if good:
         assert claimed(message).trust is Trust.BODY
     else:

@@ -112,8 +112,7 @@ async def look(driver: "MtnMomo", send: Send, payment: Payment) -> Payment:
                 unknown = error
                 continue
             found = driver.payment(said, asked, kind)
-            ids = {**found.ids, "platform": platform, "api": api}
-            return msgspec.structs.replace(found, ids=ids)
+            return msgspec.structs.replace(found, ids={"platform": platform, "api": api})
     raise unknown or NotFound(f"{driver.account}: no platform to ask")
 
 
