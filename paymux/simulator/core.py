@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
-from functools import partial
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -58,6 +57,7 @@ class SimulatorCore:
         self._unsent: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: set[asyncio.TimerHandle] = set()
+        self._repeats: set[asyncio.TimerHandle] = set()  # of webhooks that were not accepted
         self._pauses: set[asyncio.Future[None]] = set()
 
     def answer_delay(self) -> float:
@@ -75,7 +75,10 @@ class SimulatorCore:
 
     @property
     def busy(self) -> bool:
-        """Whether a stream, a waiting request, a timer or a webhook is under way."""
+        """Whether a stream, a waiting request, a timer or a webhook is under way.
+
+        One that was not accepted, and comes again in minutes or days, is not.
+        """
         return bool(self.guests or self._tasks or self._timers or self._pauses)
 
     def tell(self, event: str, thing: Any) -> None:
@@ -83,15 +86,24 @@ class SimulatorCore:
         for observer in self.observers:
             observer(event, thing)
 
-    def after(self, seconds: float, callback: Callable[[], object]) -> None:
-        """Call back after so many seconds of the running loop."""
+    def after(
+        self, seconds: float, callback: Callable[[], object], *, repeat: bool = False
+    ) -> None:
+        """Call back after so many seconds of the running loop; `repeat`: of a webhook."""
+        timers = self._repeats if repeat else self._timers
 
         def ring() -> None:
-            self._timers.discard(timer)
+            timers.discard(timer)
             callback()
 
         timer = asyncio.get_running_loop().call_later(seconds, ring)
-        self._timers.add(timer)
+        timers.add(timer)
+
+    def _cancel_timers(self) -> None:
+        for timer in self._timers | self._repeats:
+            timer.cancel()
+        self._timers.clear()
+        self._repeats.clear()
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a task; it ends with the simulator at the latest."""
@@ -151,8 +163,12 @@ class SimulatorCore:
         heard = reply is not None and again is not None and reply.status in again.accepts
         if again is None or heard or message.forged or tried == len(again.pauses):
             return
-        repeat = partial(self._insist, provider, message, tried + 1)
-        self.after(again.pauses[tried], lambda: self.start(repeat()))
+
+        def repeat() -> None:
+            newer = again.renewed(message) if again.renewed else message
+            self.start(self._insist(provider, newer, tried + 1))
+
+        self.after(again.pauses[tried], repeat, repeat=True)
 
     async def carry(self, provider: str, message: Message) -> Response | None:
         """Deliver a webhook to the receiver or to an allowed address; None: no answer came."""
@@ -183,11 +199,9 @@ class SimulatorCore:
 
     def forget(self) -> None:
         """Forget orders, webhooks, faults and payers; what is under way ends without effect."""
-        for timer in self._timers:
-            timer.cancel()
+        self._cancel_timers()
         for task in self._tasks:
             task.cancel()
-        self._timers.clear()
         self._unsent.clear()
         self.ledger.clear()
         self.deliveries.clear()
@@ -196,9 +210,7 @@ class SimulatorCore:
 
     async def aclose(self) -> None:
         """End all timers, waits and webhooks."""
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
+        self._cancel_timers()
         for woken in self._pauses:
             if not woken.done():
                 woken.set_result(None)

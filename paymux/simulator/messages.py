@@ -1,7 +1,7 @@
 """A webhook of a simulated provider, before it is sent."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -15,6 +15,8 @@ class Redelivery(msgspec.Struct, frozen=True, kw_only=True):
 
     pauses: tuple[float, ...]  # seconds before each further time
     accepts: range = range(200, 300)  # statuses of an answer
+    # Makes the message of a further time, of the one before; None: it has the same bytes.
+    renewed: "Callable[[Message], Message] | None" = None
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,3 @@
-import asyncio
 import json
 import time
 from decimal import Decimal
@@ -8,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from paymux.http import Response, WebhookRequest
+from paymux.http import WebhookRequest
 from paymux.models import Reason, Status
 from paymux.simulator import Simulator
 from paymux.testing.clock import virtual_time
@@ -267,30 +266,6 @@ async def test_a_callback_is_sent_again_for_what_has_ended() -> None:
     assert len(heard) == 2
     unknown = await call(sim, "POST", f"payouts/resend-callback/{uuid(1)}")
     assert code(unknown[1]) == "NOT_FOUND"
-
-
-@pytest.mark.parametrize(("statuses", "times"), [((500, 204, 200), 3), ((200,), 1), ((404,), 7)])
-async def test_a_callback_is_repeated_for_15_minutes_until_200(
-    statuses: tuple[int, ...], times: int
-) -> None:
-    """A callback comes again until it is answered with 200, and not later than 15 minutes."""
-    sim = Simulator(payer_delay=0.1)
-    sim.pawapay.webhook_url = SHOP
-    heard: list[tuple[float, bytes]] = []
-
-    def answer(incoming: WebhookRequest) -> Response:
-        heard.append((asyncio.get_running_loop().time(), incoming.body))
-        return Response(status=statuses[min(len(heard), len(statuses)) - 1])
-
-    sim.on_webhook(answer)
-    async with virtual_time():
-        await paid(sim)
-        await sim.core.pause(3600)
-    assert len(heard) == times
-    assert len({body for _, body in heard}) == 1
-    lasted = heard[-1][0] - heard[0][0]
-    assert lasted <= 900
-    assert times < 7 or lasted > 800
 
 
 async def test_a_payer_of_wave_is_led_to_a_page() -> None:

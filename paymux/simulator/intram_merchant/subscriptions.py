@@ -5,12 +5,15 @@ github.com/suntechdevs/paycfa merchant-api/webhooks.md and reference/webhook-sub
 """
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from ...http import Response
 from ...primitives.clock import wall_time
 from ..ledger import Entry
-from ..messages import Message
+from ..messages import Message, Redelivery
 from .wire import data, error, invalid, seal, written
 
 if TYPE_CHECKING:
@@ -23,6 +26,9 @@ class Subscriptions:
     def __init__(self, merchant: "IntramMerchant") -> None:
         self._merchant = merchant
         self._made: dict[str, dict[str, str]] = {}
+        # Five attempts in all, after 1, 5 and 30 minutes and 2 hours; only 2xx ends them. No page
+        # says whether a repeat is signed anew; a receiver refuses a signature of 5 minutes ago.
+        self.pauses: tuple[float, ...] = (60, 300, 1800, 7200)
 
     def post(self, body: dict[str, Any], path: list[str]) -> Response:
         """Make a subscription, or send a test message to one."""
@@ -60,21 +66,20 @@ class Subscriptions:
             "occurred_at": written(wall_time()),
             "data": body,
         }
-        sent, stamp = json.dumps(told).encode(), written(wall_time())
-        signed = seal("forged" if forged else secret, stamp.encode() + b"." + sent)
-        return Message(
+        message = Message(
             url=url,
             headers={
                 "content-type": "application/json",
-                "x-intram-signature": signed,
-                "x-intram-timestamp": stamp,
                 "x-intram-event": event,
                 "x-intram-delivery": f"whd_{self._merchant.core.random.getrandbits(128):032x}",
-                "x-intram-attempt": "1",
+                "x-intram-attempt": "0",
                 "user-agent": "Intram-Webhooks/1.0",
             },
-            body=sent,
+            body=json.dumps(told).encode(),
         )
+        renewed = partial(_signed, "forged" if forged else secret)
+        again = Redelivery(pauses=self.pauses, renewed=renewed)
+        return msgspec.structs.replace(renewed(message), again=again)
 
     def _make(self, body: dict[str, Any]) -> Response:
         url, event = body.get("url"), body.get("event")
@@ -101,6 +106,18 @@ class Subscriptions:
         if message is not None and message.url == to["url"]:
             self._merchant.core.send(self._merchant.name, message)
         return data(None, 202, message="Test delivery enqueued")
+
+
+def _signed(secret: str, message: Message) -> Message:
+    """Sign a message's next attempt, of the same delivery."""
+    stamp, number = written(wall_time()), int(message.headers["x-intram-attempt"]) + 1
+    headers = {
+        **message.headers,
+        "x-intram-attempt": str(number),
+        "x-intram-timestamp": stamp,
+        "x-intram-signature": seal(secret, stamp.encode() + b"." + message.body),
+    }
+    return msgspec.structs.replace(message, headers=headers)
 
 
 def _fits(one: dict[str, str], event: str) -> bool:

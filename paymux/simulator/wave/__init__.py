@@ -61,6 +61,9 @@ class Wave(Provider):
         self.repeated: Literal["another", "join"] = "another"  # a session's client_reference
         self.unknown_status = 404  # of a session; no page says which status its code has
         self.prechecks = True  # a payout beyond the balance is refused before it has an id
+        # An event comes again for three days, until the answer is 2xx. No page says when, or if
+        # it is signed anew, as it must be for its time to be good: https://docs.wave.com/webhook
+        self.pauses: tuple[float, ...] = (60, 600, 3600, 14_400, 86_400, 100_000)
         self.page_rows = 100  # of transactions; no page says how many
         self.reversal_days = 3
         self.sessions = Sessions(self)

@@ -5,11 +5,14 @@ import json
 import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from ...models import Reason, Status
 from ..ledger import Entry
-from ..messages import Message
+from ..messages import Message, Redelivery
 
 if TYPE_CHECKING:
     from . import Wave
@@ -112,10 +115,17 @@ def event(wave: "Wave", kind: str, data: Mapping[str, Any], *, secret: str = "")
     number = wave.core.random.getrandbits(60)
     body = json.dumps({"id": f"EV_{number:012x}", "type": kind, "data": data}).encode()
     headers = {"content-type": "application/json"}
+    message = Message(url=wave.webhook_url, headers=headers, body=body)
     if wave.strategy == "shared":
         headers["authorization"] = f"Bearer {key}"
-    else:
-        now = str(int(time.time()))
-        seal = hmac.digest(key.encode(), now.encode() + body, "sha256").hex()
-        headers["wave-signature"] = f"t={now},v1={seal}"
-    return Message(url=wave.webhook_url, headers=headers, body=body)
+        return msgspec.structs.replace(message, again=Redelivery(pauses=wave.pauses))
+    renewed = partial(_signed, key)
+    again = Redelivery(pauses=wave.pauses, renewed=renewed)
+    return msgspec.structs.replace(renewed(message), again=again)
+
+
+def _signed(key: str, message: Message) -> Message:
+    now = str(int(time.time()))
+    seal = hmac.digest(key.encode(), now.encode() + message.body, "sha256").hex()
+    headers = {**message.headers, "wave-signature": f"t={now},v1={seal}"}
+    return msgspec.structs.replace(message, headers=headers)
