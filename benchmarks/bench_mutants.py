@@ -4,9 +4,9 @@ Run: python -m benchmarks.bench_mutants [--only decide] [--processes 2] [--show]
 
 Each mutant is one change of one function: an inverted comparison, a forced condition, another
 constant, enum member or element, or a statement or argument left out. It is tried against the tests
-of that function. f-strings are not changed, because they hold only wording. All mutants of the
-outcome table must be killed, and 95 % of the others. A change without any effect is listed with its
-reason in EQUIVALENT. The exit code is 1 if a limit is missed.
+of that function. f-strings, and texts of three words or more, are not changed, because they hold
+only wording. All mutants of the outcome table must be killed, and 95 % of the others. A change
+without any effect is listed with its reason in EQUIVALENT. The exit code is 1 if a limit is missed.
 """
 
 import argparse

@@ -129,8 +129,10 @@ async def test_a_pending_payment_is_handed_back(file: Path) -> None:
     async with pool(file, Wire(Desk(payments=answer(id="id-1", status="WAIT")))) as pay:
         (found,) = await recovered(pay)
     assert (found.was, found.resolved) == (State.ACCEPTED, False)
-    assert "watch" in found.advice
+    assert found.advice == "still pending: watch it"
     assert state(file) == ("accepted", "pending", None)
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        assert not list(db.execute("SELECT 1 FROM facts WHERE source = 'recover'"))
 
 
 async def test_trouble_with_the_provider_is_told(file: Path) -> None:

@@ -37,8 +37,8 @@ FRENCH: Mapping[str, str] = {
         "En attente de {account} : son fournisseur n'a pas encore répondu."
     ),
     "Run it again later.": "Relancez la commande plus tard.",
-    "{read} payments can be read; {open} are open.": (
-        "{read} paiements sont lisibles ; {open} sont en cours."
+    "Payments that can be read: {read}; open: {open}.": (
+        "Paiements lisibles : {read} ; en cours : {open}."
     ),
     "starts one": "en démarre un",
     "takes a free port": "prend un port libre",

@@ -251,7 +251,7 @@ async def check(cli: "Invocation", file: str | None) -> None:
         if cli.json:
             cli.write_json({"type": "check", "read": read, "open": open_orders})
         else:
-            said = "{read} payments can be read; {open} are open."
+            said = "Payments that can be read: {read}; open: {open}."
             cli.write(f"{cli.say(said, read=read, open=open_orders)}\n")
 
 

@@ -92,6 +92,13 @@ async def in_journal(
     return [payment for payment in found if payment is not None]
 
 
+def unknown(cli: "Invocation", reference: str) -> str:
+    """Say that the journal lacks an order, or that there is no journal that could have it."""
+    if cli.settings.journal is None:
+        return f"{reference}: no journal is set (PAYMUX_JOURNAL) in which the order would be"
+    return f"{reference}: no such order is in the journal"
+
+
 async def the_one(
     cli: "Invocation", pool: "Pool", reference: str, account: str | None, kind: str | None
 ) -> Payment:
@@ -100,8 +107,8 @@ async def the_one(
     if len(found) == 1:
         return found[0]
     if not found:
-        said = f"{reference}: no such order is in the journal"
-        raise Failed(said, Exit.REFUSED, error="NotFound", fields={"reference": reference})
+        fields = {"reference": reference}
+        raise Failed(unknown(cli, reference), Exit.REFUSED, error="NotFound", fields=fields)
     choices = ", ".join(sorted({f"-a {one.account} --kind {one.kind}" for one in found}))
     said = f"{reference}: more than one order has this reference; say which: {choices}"
     raise Failed(said, Exit.USAGE, fields={"reference": reference, "accepted": choices})

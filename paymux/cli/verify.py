@@ -66,7 +66,9 @@ def _failed(cli: "Invocation", asked: "Payment", error: Any) -> Exit:
     named = asked.reference or asked.provider_reference or ""
     failed = failure_of(error)
     if getattr(error, "name", None) == "provider_reference":
-        said = f"{named}: no such order is in the journal; --id asks by the provider's own id"
+        from .payments import unknown  # noqa: PLC0415 - `--help` needs no payment
+
+        said = f"{unknown(cli, named)}; --id asks by the provider's own id"
         failed = Failed(said, Exit.REFUSED, error="NotFound")
     if not failed.fields.get("reference"):
         failed.fields["reference"] = named

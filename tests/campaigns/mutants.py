@@ -101,9 +101,14 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
     ),
     "drivers/mpesa/parties.facts_of": OF_PARTIES,
     "drivers/mpesa/parties.own_ids": OF_PARTIES,
+    "drivers/mpesa/parties.collect": OF_PARTIES,
+    "drivers/mpesa/parties.payout": OF_PARTIES,
+    "drivers/mpesa/reversal.refund": ("drivers/mpesa_reversal",),
     **dict.fromkeys(
         (
             "drivers/mpesa/till_push.Started.starts",
+            "drivers/mpesa/till_push.is_till",
+            "drivers/mpesa/till_push.own_id",
             "drivers/mpesa/till_push.collect",
             "drivers/mpesa/till_push.refusal",
             "drivers/mpesa/till_push.claims",
@@ -226,7 +231,9 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
             "drivers/mtn_momo/answers.is_gateways",
             "drivers/mtn_momo/orders.move",
             "drivers/mtn_momo/orders.look",
+            "drivers/mtn_momo/orders._look_up",
             "drivers/mtn_momo/orders._id_of",
+            "drivers/mtn_momo/orders._note",
         ),
         ("drivers/mtn_momo", "drivers/mtn_momo_pool"),
     ),
@@ -255,10 +262,15 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
     ),
     **dict.fromkeys(
         (
+            "values/http_signatures.signed_headers",
             "values/http_signatures.verify",
+            "values/http_signatures._parts",
+            "values/http_signatures._base",
             "values/http_signatures._read_input",
+            "values/http_signatures._read_signature",
             "values/http_signatures._check_digest",
             "values/http_signatures._is_valid",
+            "values/http_signatures._decoded",
         ),
         ("drivers/pawapay_signatures",),
     ),
@@ -279,13 +291,24 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
             "drivers/wave/refusals.refusal",
             "drivers/wave/payouts.request",
             "drivers/wave/payouts.read",
+            "drivers/wave/payouts.comparison",
+            "drivers/wave/payouts.merchant",
+            "drivers/wave/payouts.text_setting",
+            "drivers/wave/payouts._shown",
+            "drivers/wave/sessions.session_request",
             "drivers/wave/answers.same",
             "drivers/wave/answers._says_most",
             "drivers/wave/answers.Sessions.one",
             "drivers/wave/answers.Payouts.one",
+            "drivers/wave/answers.Session.answers",
             "drivers/wave/answers.Session.answers_order",
+            "drivers/wave/answers.Payout.answers",
             "drivers/wave/answers.Payout.answers_order",
+            "drivers/wave/signature.seal",
+            "drivers/wave/signature.request_headers",
             "drivers/wave/signature.proof_of",
+            "drivers/wave/signature._check",
+            "drivers/wave/signature._any",
         ),
         ("drivers/wave",),
     ),
@@ -297,6 +320,7 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
             "drivers/wave/refunds.is_unanswered",
             "drivers/wave/refunds.is_reversal",
             "drivers/wave/refunds.reversal",
+            "drivers/wave/refunds._request",
         ),
         ("drivers/wave", "refund_repeats"),
     ),
@@ -306,18 +330,27 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
             "drivers/intram_merchant/answers.Answer.accepts",
             "drivers/intram_merchant/answers.Answer.answers",
             "drivers/intram_merchant/operations.read",
+            "drivers/intram_merchant/operations._receipt",
+            "drivers/intram_merchant/operations.operation",
+            "drivers/intram_merchant/operations._followed",
+            "drivers/intram_merchant/operations.with_page",
             "drivers/intram_merchant/operations.find",
             "drivers/intram_merchant/operations._listed",
+            "drivers/intram_merchant/orders.payment_request",
             "drivers/intram_merchant/orders.payout",
+            "drivers/intram_merchant/orders.refund",
             "drivers/intram_merchant/orders._mobile",
             "drivers/intram_merchant/orders._bank",
             "drivers/intram_merchant/orders._provider_code",
             "drivers/intram_merchant/orders._free",
             "drivers/intram_merchant/signing.key",
+            "drivers/intram_merchant/signing.signed",
             "drivers/intram_merchant/signing.check_message",
             "drivers/intram_merchant/transactions.Told.answers",
             "drivers/intram_merchant/transactions.read",
+            "drivers/intram_merchant/transactions.look_up",
             "drivers/intram_merchant/messages.event",
+            "drivers/intram_merchant/messages._claims",
         ),
         (
             "drivers/intram_merchant_rules",
@@ -326,8 +359,25 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
         ),
     ),
     **dict.fromkeys(
-        ("core/repeating.repeating", "core/repeating.repeat", "core/recovery.examine"),
+        (
+            "core/repeating.repeating",
+            "core/repeating.repeat",
+            "core/recovery.recover",
+            "core/recovery._looked_after",
+            "core/recovery.examine",
+            "core/recovery._advice",
+        ),
         ("refund_repeats", "recovery"),
+    ),
+    **dict.fromkeys(
+        (
+            "core/one_refund.check_first",
+            "core/one_refund._is_over",
+            "journal/first_refunds.StoredFirstRefunds.take",
+            "journal/first_refunds.LocalFirstRefunds.take",
+            "journal/first_refunds._take",
+        ),
+        ("one_refund", "journal_conformance/first_refunds"),
     ),
 }
 # In the names of the tests of mutants: they read the source, so that every mutant fails them.
@@ -335,8 +385,162 @@ CAMPAIGN = "campaign"
 PATIENCE = 30  # seconds for one test, because a mutant may never end
 MEMORY = 2 << 30
 CPU = 300  # seconds of one mutant's tests: one that repeats for ever may hear no time-out
+WORDING = 3  # words of a text that says something to a person, as an f-string does
 # Mutants that behave like the original, each with its reason.
 EQUIVALENT: Mapping[str, str] = {
+    **{
+        (
+            f"drivers/wave/answers._says_most: {name} = (session.{field} or ''){rest}"
+            f" => {name} = {left}{rest}"
+        ): "`answers` has refused a session without both."
+        for name, field, rest in (
+            ("paid", "payment_status", ".upper() == 'SUCCEEDED'"),
+            ("state", "checkout_status", ".upper()"),
+        )
+        for left in (f"(session.{field} or 'mutant')", f"session.{field}")
+    },
+    **{
+        f"drivers/wave/signature._check: {before} => {after}": "There is one."
+        for before, after in (
+            (
+                "if abs(time.time() - int(times[0])) > TOLERANCE:",
+                "if abs(time.time() - int(times[-1])) > TOLERANCE:",
+            ),
+            (
+                (
+                    "if len(times) != 1 or not _SECONDS.fullmatch(times[0])"
+                    " or (not 0 < len(given) <= _MOST):"
+                ),
+                (
+                    "if len(times) != 1 or not _SECONDS.fullmatch(times[-1])"
+                    " or (not 0 < len(given) <= _MOST):"
+                ),
+            ),
+            (
+                "seals = [seal(secret, times[0], body).encode() for secret in secrets]",
+                "seals = [seal(secret, times[-1], body).encode() for secret in secrets]",
+            ),
+        )
+    },
+    (
+        "drivers/wave/signature._check: parts = [part.strip().partition('=') for part in"
+        " header.split(',', _MOST + 1)] => parts = [part.strip().partition('=') for part in"
+        " header.split(',', _MOST + 2)]"
+    ): "It only bounds the work: both are too many.",
+    (
+        "drivers/wave/signature.proof_of: scheme, _, shown = incoming.headers.get('authorization',"
+        " '').partition(' ') => scheme, _, shown = incoming.headers.get('authorization',"
+        " 'mutant').partition(' ')"
+    ): "Neither is a scheme.",
+    **{
+        (
+            "drivers/wave/refunds.sent: await send(_request(name, ids[name], refund.reference or"
+            f" '')) => await send(_request(name, ids[name], refund.reference{left}))"
+        ): "A refund has a reference."
+        for left in ("", " or 'mutant'")
+    },
+    **{
+        (
+            f"values/http_signatures.verify: {before}'{name}', ''{after} => "
+            f"{before}'{name}', 'mutant'{after}"
+        ): "Neither is one."
+        for before, name, after in (
+            ("_check_digest(incoming.headers.get(", "content-digest", "), incoming.body)"),
+            ("created = values.get(", "created", ")"),
+            ("host = incoming.headers.get(", "host", ")"),
+            (
+                "label, covered, input, values = _read_input(incoming.headers.get(",
+                "signature-input",
+                "))",
+            ),
+            (
+                "signature = _read_signature(incoming.headers.get(",
+                "signature",
+                "), label)",
+            ),
+        )
+    },
+    **{
+        (
+            "values/http_signatures.verify: key = public_key(keys.get(values.get('keyid', ''), ''))"
+            f" => key = public_key(keys.get(values.get({left}))"
+        ): "No key has this name, and neither is a key."
+        for left in ("'keyid', ''), 'mutant'", "'keyid', 'mutant'), ''")
+    },
+    **{
+        (
+            "values/http_signatures._read_signature: found = _SIGNATURE.fullmatch(header)"
+            " if len(header) <= _MAX_HEADER else None"
+            f" => found = _SIGNATURE.fullmatch(header){left}"
+        ): "What the pattern lets through is shorter."
+        for left in ("", " if len(header) < _MAX_HEADER else None")
+    },
+    "values/http_signatures._is_valid: return False => return": "Both are no.",
+    **{
+        (
+            "values/http_signatures._decoded: return base64.b64decode(text, validate=True)"
+            f" => return base64.b64decode(text{left})"
+        ): "The patterns of its callers have let through base64 alone."
+        for left in ("", ", validate=False")
+    },
+    **{
+        f"drivers/mtn_momo/orders.move: {change}": "Only a refund has no party."
+        for change in (
+            "elif order.party: => elif True:",
+            "more: dict[str, Any] = {} => pass",
+        )
+    },
+    **{
+        (
+            "drivers/mtn_momo/orders.look: asked = payment.provider_reference or own_id(driver,"
+            " kind, payment.reference or '') => asked = payment.provider_reference or"
+            f" own_id(driver, kind, payment.reference{left})"
+        ): "`asks` lets a payment without both ids through to no look-up."
+        for left in ("", " or 'mutant'")
+    },
+    (
+        "drivers/mtn_momo/orders.look: for platform in [held[0]] if held[0] else platforms(driver,"
+        " APIS[OF_KIND[kind][0]].product): => for platform in [held[0]] if held[0] else"
+        " platforms(driver, APIS[OF_KIND[kind][-1]].product):"
+    ): "Both APIs of a payout are of one product.",
+    **{
+        f"drivers/mtn_momo/orders.look: {change}": "There is always a platform to ask."
+        for change in (
+            "raise unknown or NotFound(f'{driver.account}: no platform to ask') => raise unknown",
+            "unknown: NotFound | None = None => pass",
+            "unknown: NotFound | None = None => unknown: NotFound | None = ...",
+        )
+    },
+    **{
+        (
+            "core/one_refund.check_first: refunded = Refunded(order.account, call.driver.live,"
+            " order.refunds or '') => refunded = Refunded(order.account, call.driver.live,"
+            f" order.refunds{left})"
+        ): "It is called for an order that refunds something."
+        for left in ("", " or 'mutant'")
+    },
+    (
+        "core/one_refund.check_first: while first != reference and await _is_over(engine,"
+        " order.account, first): => while await _is_over(engine, order.account, first):"
+    ): "This refund itself is in flight, and so is not over.",
+    **{
+        f"core/one_refund._is_over: return False => {left}": "Both are no."
+        for left in ("return", "return #2", "pass", "pass #2")
+    },
+    **{
+        (
+            f"journal/first_refunds.{of}.take: async def take(self, refunded: Refunded, reference:"
+            " str, instead_of: str='') -> str: => async def take(self, refunded: Refunded,"
+            " reference: str, instead_of: str='mutant') -> str:"
+        ): "No refund is noted under this reference."
+        for of in ("StoredFirstRefunds", "LocalFirstRefunds")
+    },
+    "journal/first_refunds._take: if instead_of: => if True:": "No reference is empty.",
+    (
+        "journal/first_refunds._take: return str(db.execute(_FIND, (name,)).fetchone()[0])"
+        " => return str(db.execute(_FIND, (name,)).fetchone()[-1])"
+    ): "It has one column.",
+    "core/repeating.repeating: return None => return": "Both return None.",
     (
         "transport/call.Call.__call__: self.token = held or await self._sign_in(request)"
         " => self.token = await self._sign_in(request)"
@@ -403,6 +607,14 @@ EQUIVALENT: Mapping[str, str] = {
     **{
         f"drivers/wave/refusals.refusal: return None => {left}": "Both return None."
         for left in ("return", "return #2", "pass #2")
+    },
+    **{
+        (
+            "drivers/wave/refusals.refusal: if request.type is Empty and request.money and"
+            " (200 < reply.status < 300): => if request.type is Empty and request.money and"
+            f" (200 < reply.status {left}):"
+        ): "300 is no answer in any case."
+        for left in ("< 301", "<= 300")
     },
     "drivers/mpesa/errors.duplicate: return None => return": "Both return None.",
     "drivers/mpesa/ratiba.refusal: return None => return": "Both return None.",
@@ -597,7 +809,7 @@ def _constants(value: object) -> Iterator[ast.expr]:
         yield ast.Constant(not value)
     elif isinstance(value, int | float):
         yield from (ast.Constant(value + 1), ast.Constant(value - 1))
-    elif isinstance(value, str):
+    elif isinstance(value, str) and len(value.split()) < WORDING:
         yield ast.Constant("" if value else "mutant")
     elif value is None:
         yield ast.Constant(...)

@@ -108,7 +108,7 @@ def test_check_counts_what_can_be_read(file: Path) -> None:
     """And names what cannot be, with exit 1."""
     done = ended("journal", "check", str(file))
     assert done.exit_code == 0
-    assert done.stdout == "3 payments can be read; 3 are open.\n"
+    assert done.stdout == "Payments that can be read: 3; open: 3.\n"
 
 
 @pytest.mark.parametrize(

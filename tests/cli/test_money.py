@@ -208,6 +208,21 @@ def test_an_order_that_the_journal_lacks_is_named(
     assert "provider_reference" not in err
 
 
+@pytest.mark.parametrize("command", ["verify", "watch"])
+def test_without_a_journal_no_order_is_known(
+    command: str,
+    shop: Simulator,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With exit 3: the error names the journal that is not there, and not one that lacks it."""
+    del shop
+    monkeypatch.delenv("PAYMUX_JOURNAL")
+    code, _, err = _run(capsys, command, "order-1")
+    assert code == 3
+    assert "order-1: no journal is set (PAYMUX_JOURNAL)" in err
+
+
 def test_a_balance_that_fails_does_not_hide_the_others(
     shop: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,8 +90,8 @@ async def private(walk: Walk) -> list[Finding]:
         return []
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         said = Said(
-            "other users of this machine have access to it, and to the numbers of payers in it",
-            "d'autres utilisateurs de la machine y ont accès, et aux numéros des payeurs",
+            "other users of this machine have access to the journal, and to payers' numbers in it",
+            "d'autres utilisateurs de la machine ont accès au journal, et aux numéros des payeurs",
         )
         return [warning(check, said, Mend(command=f"chmod go-rwx {quoted(path)}*"))]
     return [ok(check, Said("only this user reads it", "seul cet utilisateur le lit"))]
