@@ -50,7 +50,7 @@ OF_A_STATUS = (
 )
 OF_B2B = ("drivers/mpesa_b2b", "drivers/mpesa_b2b_pool")
 OF_RATIBA = ("drivers/mpesa_ratiba",)
-OF_A_TILL = ("drivers/mpesa_till_push",)
+OF_A_TILL = ("drivers/mpesa_till_push", "drivers/mpesa")
 OF_PARTIES = (*OF_B2B, *OF_A_TILL)
 OF_AIRTIME = ("drivers/campay_airtime", "drivers/campay")
 OF_TRANSFERS = ("drivers/cinetpay_transfer",)
@@ -388,6 +388,96 @@ CPU = 300  # seconds of one mutant's tests: one that repeats for ever may hear n
 WORDING = 3  # words of a text that says something to a person, as an f-string does
 # Mutants that behave like the original, each with its reason.
 EQUIVALENT: Mapping[str, str] = {
+    **{
+        f"drivers/intram_merchant/refusals.refusal: {change}": "No listed code follows."
+        for change in (
+            (
+                "code = said.code if said is not None and said.error is True else None"
+                " => code = said.code if said is not None and said.error is True else ..."
+            ),
+            "if said is None or code is None: => if code is None:",
+            "if said is None or code is None: => if said is ... or code is None:",
+            "if said is None or code is None: => if said is None and code is None:",
+            "if said is None or code is None: => if said is None or code is ...:",
+            "if said is None or code is None: => if said is None:",
+            "return None => pass #2",
+            "return None => return",
+            "return None => return #2",
+        )
+    },
+    (
+        "drivers/intram_merchant/operations._receipt: named = answer.get('serviceref') if"
+        " isinstance(answer, dict) else None => named = answer.get('serviceref') if"
+        " isinstance(answer, dict) else ..."
+    ): "Neither is a text.",
+    (
+        "drivers/intram_merchant/operations.operation: async def operation(driver:"
+        " 'IntramMerchant', send: Send, operation_id: str, kind: Kind='collect') -> Payment:"
+        " => async def operation(driver: 'IntramMerchant', send: Send, operation_id: str,"
+        " kind: Kind='') -> Payment:"
+    ): "`verify` gives a kind.",
+    (
+        "drivers/intram_merchant/operations._followed: async def _followed(driver:"
+        " 'IntramMerchant', send: Send, said: Operation, kind: Kind='collect') -> Payment:"
+        " => async def _followed(driver: 'IntramMerchant', send: Send, said: Operation,"
+        " kind: Kind='') -> Payment:"
+    ): "`find` passes on only operations that name their type.",
+    **{
+        (
+            "drivers/intram_merchant/operations.with_page: operation_id ="
+            " accepted.provider_reference or '' => operation_id ="
+            f" accepted.provider_reference{left}"
+        ): "What was accepted has an id."
+        for left in ("", " or 'mutant'")
+    },
+    (
+        "drivers/intram_merchant/operations._listed: if OPERATION_ID.fullmatch(said.operation_id or"
+        " ''): => if OPERATION_ID.fullmatch(said.operation_id or 'mutant'):"
+    ): "Neither is an id.",
+    (
+        "drivers/intram_merchant/operations.read: if status is Status.PENDING and kind != 'collect'"
+        " and ((said.status or '').upper() == 'FAILED'): => if status is Status.PENDING and"
+        " kind != 'collect' and ((said.status or 'mutant').upper() == 'FAILED'):"
+    ): "Neither is FAILED.",
+    **{
+        (
+            "drivers/intram_merchant/orders.payout: account ="
+            f" (order.party or '').partition(BANK)[2] => account = {left}.partition(BANK)[2]"
+        ): "A payout has a payee."
+        for left in ("(order.party or 'mutant')", "order.party")
+    },
+    (
+        "drivers/intram_merchant/orders._bank: swift = (coerce.text(given) or '').upper()"
+        " => swift = (coerce.text(given) or 'mutant').upper()"
+    ): "Neither is a SWIFT code.",
+    "drivers/intram_merchant/orders._provider_code: return None => return": "Both return None.",
+    **{
+        f"drivers/intram_merchant/signing.check_message: {change}": "Neither is one."
+        for change in (
+            (
+                "given = incoming.headers.get('x-intram-signature', '').encode('utf-8', 'replace')"
+                " => given = incoming.headers.get('x-intram-signature', 'mutant').encode('utf-8',"
+                " 'replace')"
+            ),
+            (
+                "stamp = incoming.headers.get('x-intram-timestamp', '')"
+                " => stamp = incoming.headers.get('x-intram-timestamp', 'mutant')"
+            ),
+        )
+    },
+    **{
+        f"drivers/intram_merchant/messages.event: {change}": "Neither is one."
+        for change in (
+            (
+                "if not OPERATION_ID.fullmatch(said.operation_id or ''):"
+                " => if not OPERATION_ID.fullmatch(said.operation_id or 'mutant'):"
+            ),
+            (
+                "kind = TYPES.get((said.event or '').partition('.')[0])"
+                " => kind = TYPES.get((said.event or 'mutant').partition('.')[0])"
+            ),
+        )
+    },
     **{
         (
             f"drivers/wave/answers._says_most: {name} = (session.{field} or ''){rest}"

@@ -296,6 +296,14 @@ def test_a_payment_request_needs_no_payer() -> None:
     }
 
 
+def test_the_number_of_a_customer_is_the_payers() -> None:
+    """Where the order names no payer of its own."""
+    script = Script(BARE, reply(NAME, "payment_request.202"))
+    buyer = Customer(phone="22961234567")
+    drive(BARE.collect(script, order("collect", party=None, operator=None, customer=buyer)))
+    assert sent(script)["invoice"]["customer"] == {"phone": "22961234567"}
+
+
 def test_a_payout_is_that_of_the_page() -> None:
     """The page's example, without the names that it has as optional."""
     script = Script(BARE, reply(NAME, "payout.202"))

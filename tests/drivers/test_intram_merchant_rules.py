@@ -10,13 +10,13 @@ import pytest
 
 from paymux import Customer, Payment
 from paymux.drivers.base import Duplicate, NotJoining
-from paymux.drivers.intram_merchant import signing
+from paymux.drivers.intram_merchant import operations, signing
 from paymux.drivers.intram_merchant.answers import Answer
 from paymux.drivers.intram_merchant.operations import read as read_operation
 from paymux.drivers.intram_merchant.transactions import Told
 from paymux.drivers.intram_merchant.transactions import read as read_transaction
 from paymux.errors import NotFound, Rejected
-from paymux.http import Response, WebhookRequest, get, post
+from paymux.http import MAX_PAGE_BYTES, Pause, Response, WebhookRequest, get, post
 from paymux.models import Reason, Status
 from paymux.values.parsing import Unreadable, decode
 from tests.driving import Script, drive, reply, sample
@@ -320,7 +320,7 @@ def test_a_message_is_signed_within_five_minutes(
             signing.check_message(signed, "whsec")
 
 
-@pytest.mark.parametrize("stamp", ["", "yesterday", "é"])
+@pytest.mark.parametrize("stamp", ["", "yesterday", "é", "\udcff"])
 def test_a_message_without_a_time_is_none(stamp: str) -> None:
     """Its seal is right, and it could be sent for ever."""
     with pytest.raises(Unreadable, match="5 minutes"):
@@ -399,3 +399,186 @@ def test_what_is_asked_of_an_operation_is_its_own() -> None:
     script = Script(BARE, reply(NAME, "payment_request.202"), other)
     assert drive(BARE.collect(script, order("collect"))).checkout_url is None
     assert ASKED.provider_reference == "op_2f4a8b1c"
+
+
+def built(**fields: Any) -> Payment:
+    """Read an operation with these fields, whose request was that of the page's payout."""
+    body = {**sample(NAME, "operation_failed.200"), "http_status": 200}
+    body["data"] = {**body["data"], "error": None, "result": None, "status": "queued", **fields}
+    return read_operation(BARE, decode(Answer, said(body).body).operation)
+
+
+@pytest.mark.parametrize(
+    ("status", "result", "amount"),
+    [
+        ("succeeded", {"status": "completed"}, None),
+        ("succeeded", {"status": "completed", "amount": 24000}, 24000),
+        ("succeeded", {"status": "pending"}, 25000),
+        ("succeeded", {"status": "pending", "amount": 24000}, 24000),
+        ("failed", {"amount": 24000}, 24000),
+        ("failed", {}, 25000),
+        (None, None, 25000),
+    ],
+)
+def test_only_the_result_says_what_was_paid(status: str, result: Any, amount: int | None) -> None:
+    """Of what is not paid the amount is that of the request, unless the result has another."""
+    error = {"code": "provider_unavailable"} if status == "failed" else None
+    assert built(status=status, result=result, error=error).amount == amount
+
+
+def test_what_an_operation_lacks_is_none() -> None:
+    """A payout has its payee, a refund the account's currency, and nothing is made up."""
+    bare = {"payload": None, "status": None}
+    assert built(**bare).currency is None
+    assert built(**bare).provider_status is None
+    assert built(**bare, type="refund").currency == "XOF"
+    told = {"payload": {"destination": {"msisdn": "22961234567"}}}
+    assert built(**told).payee == "22961234567"
+    assert built(**told, type="refund").payee is None
+    for field in ("gateway_url", "payment_url"):
+        page = built(type="payment_request", result={field: PAGE})
+        assert page.checkout_url == PAGE
+    both = built(type="payment_request", result={"gateway_url": PAGE, "payment_url": "https://x/"})
+    assert both.checkout_url == PAGE
+
+
+def test_a_failure_after_tries_is_open_also_if_it_names_an_amount() -> None:
+    """What came of the tries before is unknown, whatever the result of the last one has."""
+    result = {"amount": 25000, "currency": "XOF", "provider_response": {"serviceref": "R1"}}
+    error = {"code": "provider_unavailable"}
+    found = built(status="failed", attempts=2, result=result, error=error)
+    assert (found.status, found.receipt) == (Status.PENDING, None)
+
+
+@pytest.mark.parametrize("answer", [{"serviceref": ""}, {"serviceref": 7}, {}, [], "R1", None])
+def test_a_receipt_is_the_networks_or_the_refunds(answer: Any) -> None:
+    """A text that is not empty, under the network's name; else the refund's own."""
+    paid = {"status": "completed", "amount": 25000, "currency": "XOF", "refund_reference": "9D"}
+    found = built(status="succeeded", result={**paid, "provider_response": answer})
+    assert found.receipt == "9D"
+    named = built(status="succeeded", result={**paid, "provider_response": {"serviceref": "MP01"}})
+    assert named.receipt == "MP01"
+
+
+def test_an_operation_is_asked_for_by_its_kind() -> None:
+    """One that names no type is of the kind that was asked for, a collect if none was."""
+    for kind in ("payout", "collect"):
+        script = Script(BARE, bent("operation_failed.200", "data", "type", to=None))
+        more = {} if kind == "collect" else {"kind": kind}
+        found = drive(operations.operation(BARE, script, "op_2f4a8b1c", **more))
+        assert found.kind == kind
+
+
+def test_a_collect_keeps_what_its_operation_said() -> None:
+    """Its transaction says what was paid; mode, page and time are those of the request."""
+    script = Script(
+        BARE,
+        bent("operation_payment_request.200", "data", "env", to="sandbox"),
+        bent("transaction.200", "data", "date", to="2026-05-21T00:00:00.000Z"),
+    )
+    found = drive(operations.operation(BARE, script, "op_4d2a"))
+    assert (found.live, found.created_at, found.checkout_url) == (False, BEGUN, PAGE)
+
+
+class Waiting:
+    """Sends requests by a script, and counts waits; `granted` of them fit into the deadline."""
+
+    def __init__(self, *replies: Response, granted: int = 99) -> None:
+        self.script, self.granted, self.waits = Script(BARE, *replies), granted, 0
+
+    async def __call__(self, request: Any) -> Any:
+        """Answer one."""
+        if isinstance(request, Pause):
+            self.waits += 1
+            return self.waits <= self.granted
+        return await self.script(request)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "replies", "granted", "waits", "asked"),
+    [
+        ({"checkout_url": PAGE}, [], 99, 0, 0),
+        ({"status": Status.FAILED}, [], 99, 0, 0),
+        ({}, ["operation_payment_request.200"], 0, 1, 0),
+        ({}, ["operation_payment_request.200"], 99, 1, 1),
+        ({}, ["internal_error.500"], 99, 1, 1),
+        ({}, ["payment_request.202"] * 2 + ["operation_payment_request.200"], 99, 3, 3),
+        ({}, ["payment_request.202"] * 6, 99, 6, 6),
+    ],
+)
+def test_a_page_is_waited_for_as_often_as_it_makes_sense(
+    accepted: dict[str, Any], replies: list[str], granted: int, waits: int, asked: int
+) -> None:
+    """Not once it is there or the order is over, not beyond the deadline, not after an error."""
+    known = Payment(**{"account": NAME, "provider_reference": "op_4d2a", **accepted})
+    send: Any = Waiting(*(reply(NAME, one) for one in replies), granted=granted)
+    found = drive(operations.with_page(BARE, send, known))
+    assert (send.waits, len(send.script.requests)) == (waits, asked)
+    paged = "checkout_url" in accepted or replies[-1:] == ["operation_payment_request.200"]
+    assert (found.checkout_url is not None) is (paged and granted > 0)
+
+
+def test_a_page_that_cannot_be_read_changes_nothing() -> None:
+    """An amount that is none ends the wait, and not the order."""
+    known = Payment(account=NAME, provider_reference="op_4d2a")
+    broken = bent("operation_payment_request.200", "data", "result", to={"amount": "much"})
+    send: Any = Waiting(broken)
+    assert drive(operations.with_page(BARE, send, known)) is known
+
+
+def test_a_list_may_be_as_large_as_a_page() -> None:
+    """A hundred operations are more than another answer may be."""
+    script = Script(BARE, listed())
+    with pytest.raises(NotFound):
+        drive(BARE.find(script, Payment(account=NAME, kind="collect", reference="order-1")))
+    assert script.requests[0].largest == MAX_PAGE_BYTES
+
+
+def test_a_message_claims_what_its_kind_may() -> None:
+    """Of a payout all that it says; of another operation its id and its words alone."""
+    body = {
+        "event": "payout.completed",
+        "operation_id": "op_2f4a",
+        "data": {
+            "reference": "PO-1",
+            "amount": 25000,
+            "currency": "XOF",
+            "status": "completed",
+            "destination": {"msisdn": "22961234567"},
+        },
+    }
+    own: dict[str, Any] = {
+        "account": NAME,
+        "provider": NAME,
+        "live": True,
+        "provider_reference": "op_2f4a",
+        "status": Status.SUCCEEDED,
+    }
+
+    def claimed(**changes: Any) -> Payment:
+        told = WebhookRequest(body=json.dumps({**body, **changes}).encode())
+        return BARE.webhook(told).claims
+
+    assert claimed() == Payment(
+        **own,
+        kind="payout",
+        reference="PO-1",
+        amount=Decimal(25000),
+        currency="XOF",
+        payee="22961234567",
+        provider_status="payout.completed/completed",
+    )
+    assert claimed(event="refund.completed") == Payment(
+        **own, kind="refund", provider_status="refund.completed/completed"
+    )
+    assert claimed(data={"destination": []}) == Payment(
+        **own, kind="payout", provider_status="payout.completed"
+    )
+    open_ = {**own, "status": Status.PENDING}
+    assert claimed(event=None, data=None) == Payment(**open_)
+    contradicts = claimed(data={"status": "pending"})
+    assert contradicts.status is Status.PENDING
+    unlisted = claimed(event="payout.completed", data={"status": "failed"})
+    assert unlisted.status is Status.PENDING
+    with pytest.raises(Unreadable, match="no operation_id"):
+        claimed(operation_id=None)

@@ -11,7 +11,8 @@ from paymux.errors import OutcomeUnknown, Rejected, UsageError
 from paymux.models import Payment, Status
 from tests.driving import Script, drive, reply, sample
 
-from .mpesa_initiator import CREDENTIAL, DRIVER, RESULT, TIMEOUT, body_of, fault, order
+from .mpesa_initiator import CREDENTIAL, DRIVER, RESULT, TIMEOUT, another, body_of, fault, order
+from .mpesa_initiator import reply as response
 
 PAID = Payment(
     account="kenya",
@@ -51,7 +52,11 @@ def test_a_refund_has_the_documented_fields_in_the_pages_order() -> None:
         None,
     )
     assert found.provider_reference == "f1e2-4b95-a71d-b30d3cdbb7a7735297"
-    assert found.ids["ConversationID"] == "AG_20210706_20106e9209f64bebd05b"
+    assert found.ids == {
+        "ConversationID": "AG_20210706_20106e9209f64bebd05b",
+        "OriginalTransactionID": "PDU91HIVIT",
+    }
+    assert request.credential == "security_credential"
     assert DRIVER.asks(found) == "verify"
 
 
@@ -101,3 +106,50 @@ def test_a_refused_reversal_is_refused_for_certain() -> None:
     with pytest.raises(Rejected) as caught:
         drive(DRIVER.refund(script, BACK, PAID))
     assert caught.value.details == {"field": "TransactionID"}
+
+
+def test_an_answer_that_accepts_nothing_is_unknown() -> None:
+    """An acknowledgement has a code and an id; any other body under 200 proves nothing."""
+    script = Script(DRIVER, response(200, {"ResponseCode": "1", "ConversationID": "AG_1"}))
+    with pytest.raises(OutcomeUnknown):
+        drive(DRIVER.refund(script, BACK, PAID))
+
+
+@pytest.mark.parametrize(
+    ("said", "remarks"), [(None, "Refund"), ("ok", "ok"), ("x" * 100, "x" * 100)]
+)
+def test_a_reason_is_shown_as_it_is(said: str | None, remarks: str) -> None:
+    """Of 2 to 100 characters; without one it says what it is. A currency may be unknown."""
+    script = Script(DRIVER, reply("mpesa", "reversal_ack.200"))
+    back = msgspec.structs.replace(BACK, description=said)
+    drive(DRIVER.refund(script, back, msgspec.structs.replace(PAID, currency=None)))
+    assert body_of(script)["Remarks"] == remarks
+
+
+@pytest.mark.parametrize("said", ["x", "x" * 101])
+def test_a_reason_that_cannot_be_shown_is_named(said: str) -> None:
+    """UsageError, and nothing is sent."""
+    script = Script(DRIVER)
+    with pytest.raises(UsageError) as caught:
+        drive(DRIVER.refund(script, msgspec.structs.replace(BACK, description=said), PAID))
+    assert (caught.value.name, script.requests) == ("reason", [])
+
+
+def test_a_refund_takes_no_settings_and_needs_an_api_user() -> None:
+    """A setting of another verb is named; without the API user, the error says what needs one."""
+    with pytest.raises(UsageError, match="extra"):
+        drive(
+            DRIVER.refund(
+                Script(DRIVER), msgspec.structs.replace(BACK, extra={"command": "x"}), PAID
+            )
+        )
+    bare = another(DRIVER, initiator_name="", security_credential="")
+    with pytest.raises(UsageError, match="a refund is asked for by an API user"):
+        drive(bare.refund(Script(bare), BACK, PAID))
+
+
+def test_a_part_says_what_the_whole_is() -> None:
+    """The amount that was paid, or that it is not known."""
+    for paid, accepted in ((Decimal(201), "amount, 201:"), (None, "find it first")):
+        with pytest.raises(UsageError, match=accepted):
+            drive(DRIVER.refund(Script(DRIVER), BACK, msgspec.structs.replace(PAID, amount=paid)))
