@@ -411,12 +411,6 @@ EQUIVALENT: Mapping[str, str] = {
         " isinstance(answer, dict) else ..."
     ): "Neither is a text.",
     (
-        "drivers/intram_merchant/operations.operation: async def operation(driver:"
-        " 'IntramMerchant', send: Send, operation_id: str, kind: Kind='collect') -> Payment:"
-        " => async def operation(driver: 'IntramMerchant', send: Send, operation_id: str,"
-        " kind: Kind='') -> Payment:"
-    ): "`verify` gives a kind.",
-    (
         "drivers/intram_merchant/operations._followed: async def _followed(driver:"
         " 'IntramMerchant', send: Send, said: Operation, kind: Kind='collect') -> Payment:"
         " => async def _followed(driver: 'IntramMerchant', send: Send, said: Operation,"
@@ -615,8 +609,12 @@ EQUIVALENT: Mapping[str, str] = {
     ): "This refund itself is in flight, and so is not over.",
     **{
         f"core/one_refund._is_over: return False => {left}": "Both are no."
-        for left in ("return", "return #2", "pass", "pass #2")
+        for left in ("return", "return #2")
     },
+    (
+        "core/one_refund.check_first: except (OSError, TimeoutError, Unavailable) as error:"
+        " => except (OSError, Unavailable) as error:"
+    ): "A TimeoutError is an OSError.",
     **{
         (
             f"journal/first_refunds.{of}.take: async def take(self, refunded: Refunded, reference:"

@@ -333,6 +333,10 @@ def test_a_wire_is_that_of_the_page() -> None:
     wanted = order(reference="PO-2026-WIRE-001", amount=Decimal(500_000), **WIRE)
     drive(BARE.payout(script, wanted))
     assert list(sent(script).items()) == list(sample(NAME, "payout_bank_request").items())
+    long = Script(BARE, bent("payout.202", "data", "payload", to={}))
+    named = {"swift": "ECOCBJBJ", "account_name": "x" * 100}
+    drive(BARE.payout(long, order(**{**WIRE, "extra": named})))
+    assert sent(long)["destination"]["account_name"] == "x" * 100
     bare = Script(BARE, bent("payout.202", "data", "payload", to={}))
     drive(BARE.payout(bare, order(**{**WIRE, "extra": {"swift": "ECOCBJBJXXX"}})))
     assert sent(bare)["destination"] == {

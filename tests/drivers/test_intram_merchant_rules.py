@@ -574,6 +574,8 @@ def test_a_message_claims_what_its_kind_may() -> None:
     assert claimed(data={"destination": []}) == Payment(
         **own, kind="payout", provider_status="payout.completed"
     )
+    failed = claimed(event="payment_request.failed", data={})
+    assert (failed.status, failed.reason) == (Status.FAILED, Reason.OTHER)
     open_ = {**own, "status": Status.PENDING}
     assert claimed(event=None, data=None) == Payment(**open_)
     contradicts = claimed(data={"status": "pending"})
