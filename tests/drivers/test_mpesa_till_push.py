@@ -134,9 +134,12 @@ def test_a_prompt_shows_twelve_characters_of_the_reference() -> None:
 
 
 def test_a_sandbox_may_be_told_without_tls() -> None:
-    """As on a developer's machine; a live account may not."""
-    _, script = pushed(webhook_url="http://127.0.0.1:8000/x")
-    assert body_of(script)["callbackUrl"] == "http://127.0.0.1:8000/x"
+    """As on a developer's network; a live account may not."""
+    for url in ("http://127.0.0.1:8000/x", "http://shop.test/x"):
+        _, script = pushed(webhook_url=url)
+        assert body_of(script)["callbackUrl"] == url
+    with pytest.raises(UsageError, match="webhook_url"):
+        pushed(driver=another(SHOP, live=True), webhook_url="http://shop.test/x")
 
 
 def test_what_is_no_acknowledgement_is_said() -> None:
