@@ -9,6 +9,7 @@ import textwrap
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -174,7 +175,12 @@ async def test_a_message_that_has_arrived_resolves(file: Path, path: str | None)
 async def test_a_message_that_settles_nothing_is_followed_by_a_look_up(file: Path) -> None:
     """A payment that was pending when its message was confirmed may have ended since."""
     await dead(file, A)
-    said = {"amount": 500, "currency": "XAF", "id": "id-1", "reference": "order-1"}
+    said: dict[str, Any] = {
+        "amount": 500,
+        "currency": "XAF",
+        "id": "id-1",
+        "reference": "order-1",
+    }
     down = Wire(Desk(payments=Response(status=500)))
     async with pool(file, down) as pay:
         path = pay.webhook_url("toy", "order-1")

@@ -107,7 +107,7 @@ async def the_one(
     if len(found) == 1:
         return found[0]
     if not found:
-        fields = {"reference": reference}
+        fields: dict[str, str | None] = {"reference": reference}
         raise Failed(unknown(cli, reference), Exit.REFUSED, error="NotFound", fields=fields)
     choices = ", ".join(sorted({f"-a {one.account} --kind {one.kind}" for one in found}))
     said = f"{reference}: more than one order has this reference; say which: {choices}"

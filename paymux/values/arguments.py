@@ -81,7 +81,7 @@ def moment(name: str, value: object) -> datetime:
 
 def amount(name: str, value: object) -> Decimal:
     """Return an amount that a payment may have: of any sign and fraction, but no float."""
-    accepted = "digits such as 1500 or 1500.50 (no float)"
+    accepted = "an int, a Decimal, or digits such as 1500 or 1500.50"
     found: Decimal | None = None
     if is_a(value, Decimal):
         found = value if type(value) is Decimal else Decimal(value)

@@ -34,7 +34,7 @@ COUNTRIES: Mapping[str, frozenset[str]] = {
 _TEXT = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,4})?", re.ASCII)
 _LIMIT = Decimal(10**12)
 _EXACT = Context(prec=40, traps=[InvalidOperation])  # independent of the caller's own context
-_ACCEPTED = "digits such as 1500 or 1500.50 (no float), above 0 and below 10**12"
+_ACCEPTED = "an int, a Decimal, or digits such as 1500 or 1500.50, above 0 and below 10**12"
 
 
 def exact(value: object, currency: str, decimals: Mapping[str, int] = DECIMALS) -> Decimal:

@@ -464,7 +464,7 @@ def test_an_operation_is_asked_for_by_its_kind() -> None:
     """One that names no type is of the kind that was asked for, a collect if none was."""
     for kind in ("payout", "collect"):
         script = Script(BARE, bent("operation_failed.200", "data", "type", to=None))
-        more = {} if kind == "collect" else {"kind": kind}
+        more: dict[str, Any] = {} if kind == "collect" else {"kind": kind}
         found = drive(operations.operation(BARE, script, "op_2f4a8b1c", **more))
         assert found.kind == kind
 
