@@ -160,7 +160,10 @@ def test_few_files_know_the_http_client() -> None:
     web = "from aiohttp import web"
     served = {name for name in users if web in MODULES[name].read_text(encoding="utf-8")}
     assert users - served == {*CLIENT, MOCK}
-    assert {name for name in served if room(name) != "simulator"} == {"cli/demo", "webhooks/app"}
+    assert {name for name in served if room(name) != "simulator"} == {
+        "cli/demonstration",
+        "webhooks/app",
+    }
     client = "import aiohttp"
     assert all(client not in MODULES[name].read_text(encoding="utf-8") for name in served)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from paymux.cli.demo import Demo
+from paymux.cli.demonstration import Demo
 
 WIDTH = 84  # columns
 EVENT = re.compile(r"(order-(\d+)|1(\d+))  \w+ +\S")

@@ -1,6 +1,5 @@
 """`paymux balance`: the money of all accounts that can be paid out."""
 
-import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,9 @@ async def balance(cli: "Invocation", accounts: tuple[str, ...]) -> Exit:
     They are asked at once. An account that fails does not hide the others. Accounts whose provider
     tells no balance are left out, unless they are named.
     """
-    from .payments import money  # noqa: PLC0415 - `--help` needs no payment
+    import asyncio  # noqa: PLC0415 - `--help` needs no loop
+
+    from .payments import money  # noqa: PLC0415 - nor a payment
 
     columns: list[Column[dict[str, Any]]] = [
         Column("account", lambda row: row["account"]),
@@ -45,7 +46,9 @@ async def balance(cli: "Invocation", accounts: tuple[str, ...]) -> Exit:
 
 
 async def _told(cli: "Invocation", pool: "Pool", account: str, rows: Any) -> Exit:
-    from ..errors import PaymuxError  # noqa: PLC0415 - `--help` needs none
+    import asyncio  # noqa: PLC0415 - `--help` needs no loop
+
+    from ..errors import PaymuxError  # noqa: PLC0415 - nor an error
 
     waits = "Waiting for {account}: its provider has not answered yet."  # M-Pesa, by a message
     late = asyncio.get_running_loop().call_later(

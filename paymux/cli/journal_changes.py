@@ -4,13 +4,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..primitives.coerce import is_a
-from ..primitives.redaction import Secret, as_place
 from .command import command
 from .exits import Exit
 from .failures import Failed, Hint
-from .journal_reads import checked_place, opened
-from .settings import journal_place
 
 if TYPE_CHECKING:
     from .invocation import Invocation
@@ -31,6 +27,8 @@ async def forget_payer(cli: "Invocation", number: str, file: str | None) -> Exit
     It is in international form: +237 6…. Workers may go on meanwhile. An order of this payer that
     is still open is named, and nothing is changed: by its number a late payment finds it.
     """
+    from .journal_rows import opened  # noqa: PLC0415 - `--help` needs no journal
+
     async with opened(cli, file) as book:
         done = await book.forget_payer(number)
     counts = {"payments": done.payments, "facts": done.facts, "messages": done.messages}
@@ -61,6 +59,10 @@ def copy(cli: "Invocation", file: str, to: str | None, *, undo: bool) -> None:
     the database does not have its rows.
     """
     from ..journal import copy_journal, undo_copy  # noqa: PLC0415 - `--help` needs none
+    from ..primitives.coerce import is_a  # noqa: PLC0415
+    from ..primitives.redaction import Secret, as_place  # noqa: PLC0415
+    from .journal_rows import checked_place  # noqa: PLC0415
+    from .settings import journal_place  # noqa: PLC0415
 
     if is_a(as_place(file), Secret):
         raise Failed("copy: FILE is a file, and the URL comes behind it", Exit.USAGE)

@@ -1,105 +1,31 @@
 """`paymux journal list | show | export | stats | check`: they stream, and change nothing."""
 
-import contextlib
-import csv
-import io
-import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
-from ..models import Payment, Status, log
-from ..primitives.coerce import is_a
-from ..primitives.redaction import Secret, mask
-from ..primitives.spreadsheet import as_text
-from . import streams
 from .command import command, options
 from .exits import Exit
 from .failures import Failed
-from .history import DAY, moment
-from .settings import journal_place
+from .history import DAY
 from .tables import Column
 
 if TYPE_CHECKING:
-    from ..journal.stored.journal import StoredJournal
     from .invocation import Invocation
 
-# The columns for a spreadsheet; `--as jsonl` has everything.
-_COLUMNS = (
-    "account", "kind", "reference", "provider_reference", "status", "amount", "currency",
-    "payer", "payee", "operator", "receipt", "fee", "reason", "provider_status",
-    "created_at", "paid_at", "updated_at", "bill_reference",
-)  # fmt: skip
+STATUSES = ("pending", "succeeded", "failed", "cancelled", "expired", "refunded")
 _STATES = ("intent", "sending", "accepted", "unknown")
 _PARTS = ("account", "kind", "status", "currency")  # of what is counted together
-_CHUNK = 500  # rows of a file that are written at once
-_MARK = "\ufeff"  # by which Excel knows UTF-8
-
 _FILE = click.argument("file", required=False)
 _filtered = options(
     click.option("-a", "--account", help="Of this account only."),
-    click.option("--status", type=click.Choice([status.value for status in Status])),
+    click.option("--status", type=click.Choice(STATUSES)),
     click.option("--state", type=click.Choice(_STATES), help="How far its request came."),
     click.option("--since", type=DAY, metavar="DAY", help="Created on this day or later."),
     click.option("--until", type=DAY, metavar="DAY", help="Created before this day."),
 )
-
-
-class _Damage(logging.Handler):
-    """Names unreadable rows on standard error, and remembers that there was one."""
-
-    met = 0
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.met += 1
-
-
-@contextlib.asynccontextmanager
-async def opened(cli: "Invocation", file: str | None) -> AsyncIterator["StoredJournal"]:
-    """Open the journal that is named; Failed: a row could not be read, after all others."""
-    from ..journal import journal_at  # noqa: PLC0415 - `--help` needs none
-
-    place, damage = checked_place(journal_place(cli, file)), _Damage()
-    book = journal_at(place, make=False)
-    log.addHandler(damage)
-    try:
-        yield book
-    finally:
-        log.removeHandler(damage)
-        await book.aclose()
-    if damage.met:
-        raise Failed(f"{damage.met} rows cannot be read", Exit.NO)
-
-
-def checked_place(place: Any) -> Any:
-    """Check that there is such a file: reading makes none."""
-    from pathlib import Path  # noqa: PLC0415
-
-    if not is_a(place, Secret) and not Path(place).is_file():
-        raise Failed(f"journal: {place}: there is no such file", Exit.USAGE)
-    return place
-
-
-def _payments(
-    cli: "Invocation", book: "StoredJournal", given: dict[str, Any]
-) -> AsyncIterator[Payment]:
-    from ..journal import State  # noqa: PLC0415
-
-    since, until = given["since"], given["until"]
-    return book.payments(
-        account=given["account"],
-        status=Status(given["status"]) if given["status"] else None,
-        state=State(given["state"]) if given["state"] else None,
-        since=since and moment(cli, since),
-        until=until and moment(cli, until),
-    )
 
 
 @command("list", examples=("paymux journal list", "paymux journal list shop.db --status pending"))
@@ -107,18 +33,14 @@ def _payments(
 @_filtered
 async def list_payments(cli: "Invocation", file: str | None, **given: Any) -> None:
     """List payments, oldest first, with masked numbers."""
-    from .payments import columns, encoded  # noqa: PLC0415 - `--help` needs no payment
+    from .journal_rows import filtered, masked, opened  # noqa: PLC0415 - `--help` needs no journal
+    from .payments import columns, encoded  # noqa: PLC0415
 
-    rows = cli.rows(columns(cli), lambda payment: encoded(_masked(payment)))
+    rows = cli.rows(columns(cli), lambda payment: encoded(masked(payment)))
     async with opened(cli, file) as book:
-        async for payment in _payments(cli, book, given):
+        async for payment in filtered(cli, book, given):
             rows.write(payment)
         rows.close()
-
-
-def _masked(payment: Payment) -> Payment:
-    party = {"payer": mask(payment.payer or "") or None, "payee": mask(payment.payee or "") or None}
-    return msgspec.structs.replace(payment, **party, raw="")
 
 
 @command(
@@ -128,6 +50,10 @@ def _masked(payment: Payment) -> Payment:
 @click.option("-a", "--account", help="Of this account only.")
 async def show_payment(cli: "Invocation", words: tuple[str, ...], account: str | None) -> None:
     """Show the payments with this reference, complete, as JSON."""
+    import msgspec  # noqa: PLC0415 - `--help` needs none
+
+    from .journal_rows import opened  # noqa: PLC0415
+
     *files, reference = words
     if len(files) > 1:
         raise Failed("show: accepted: [FILE] REFERENCE", Exit.USAGE)
@@ -158,52 +84,9 @@ async def export_payments(
     cli: "Invocation", file: str | None, form: str, *, excel: bool, **given: Any
 ) -> None:
     """Write payments to standard output, as CSV or JSON lines, in UTF-8 whatever the locale."""
-    async with opened(cli, file) as book:
-        if form == "jsonl" or cli.json:
-            async for lines in _chunks(_payments(cli, book, given), _json_line):
-                streams.write_bytes(lines.encode())
-            return
-        sheet = _Sheet(";" if excel else ",", shown=excel)
-        streams.write_bytes(((_MARK if excel else "") + sheet.lines([_COLUMNS])).encode())
-        async for lines in _chunks(_payments(cli, book, given), sheet.line):
-            streams.write_bytes(lines.encode())
+    from .journal_rows import export  # noqa: PLC0415 - `--help` needs no journal
 
-
-def _json_line(payment: Payment) -> str:
-    return f"{msgspec.json.encode(payment).decode()}\n"
-
-
-async def _chunks(
-    payments: AsyncIterator[Payment], line: Callable[[Payment], str]
-) -> AsyncIterator[str]:
-    held: list[str] = []
-    async for payment in payments:
-        held.append(line(payment))
-        if len(held) == _CHUNK:
-            yield "".join(held)
-            held = []
-    yield "".join(held)
-
-
-class _Sheet:
-    """Writes rows of CSV, one at a time."""
-
-    def __init__(self, delimiter: str, *, shown: bool) -> None:
-        self._text = io.StringIO()
-        self._shown = shown  # by a spreadsheet, which runs a formula
-        self._rows = csv.writer(self._text, delimiter=delimiter)
-
-    def lines(self, rows: list[tuple[str, ...]]) -> str:
-        self._rows.writerows(rows)
-        text = self._text.getvalue()
-        self._text.seek(0)
-        self._text.truncate()
-        return text
-
-    def line(self, payment: Payment) -> str:
-        told = msgspec.to_builtins({column: getattr(payment, column) for column in _COLUMNS})
-        cells = tuple("" if cell is None else str(cell) for cell in told.values())
-        return self.lines([tuple(map(as_text, cells)) if self._shown else cells])
+    await export(cli, file, form, given, excel=excel)
 
 
 @command("stats", examples=("paymux journal stats", "paymux journal stats shop.db --json"))
@@ -211,10 +94,12 @@ class _Sheet:
 @_filtered
 async def stats(cli: "Invocation", file: str | None, **given: Any) -> None:
     """Count payments and add their money, by account, kind, status and currency."""
+    from .journal_rows import filtered, opened  # noqa: PLC0415 - `--help` needs no journal
+
     counts: Counter[tuple[str, ...]] = Counter()
     sums: dict[tuple[str, ...], Decimal] = {}
     async with opened(cli, file) as book:
-        async for one in _payments(cli, book, given):
+        async for one in filtered(cli, book, given):
             key = (one.account, one.kind or "", one.status.value, one.currency or "")
             counts[key] += 1
             sums[key] = sums.get(key, Decimal(0)) + (one.amount or 0)
@@ -243,6 +128,8 @@ def _part(at: int, name: str) -> Column[tuple[str, ...]]:
 @_FILE
 async def check(cli: "Invocation", file: str | None) -> None:
     """Read every row and count them; exit 1 and their names where some cannot be read."""
+    from .journal_rows import opened  # noqa: PLC0415 - `--help` needs no journal
+
     read, open_orders = 0, 0
     async with opened(cli, file) as book:
         async for payment in book.payments():

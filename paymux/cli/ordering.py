@@ -5,16 +5,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import click
 import msgspec
 
 from ..errors import DuplicateReference, OutcomeUnknown, PaymuxError, UsageError
 from ..models import Kind, Order, Payment
 from ..primitives.clock import wall_time
 from ..values.phone import operator
-from .command import options
 from .exits import Exit, of_payment
 from .failures import Failed, Hint, failure_of, show, watch_line
+from .order_options import PROVIDERS_OWN
 from .payments import money, rows_of, when
 from .streams import NotWritten, ReaderGone
 from .tables import Rows
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from ..pool import Pool
     from .invocation import Invocation
 
-_PROVIDERS_OWN = -1.0  # the wait that `--wait` without seconds means
 Send = Callable[[], Awaitable[Payment]]
 
 
@@ -40,7 +38,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, order: Order, party: str | None, given: dict[str, Any]) -> "Asked":
-        """Make it of a checked order and the options of `SENDING`."""
+        """Make it of a checked order and the options of `order_options.SENDING`."""
         return cls(
             order=order,
             party=party,
@@ -53,33 +51,6 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     def digits(self) -> str:
         """The amount as a person types it to go on."""
         return f"{self.order.amount.normalize():f}"
-
-
-# How an order is sent.
-SENDING = (
-    click.option(
-        "--wait",
-        is_flag=False,
-        flag_value=_PROVIDERS_OWN,
-        default=None,
-        type=float,
-        metavar="[SECONDS]",
-        help="Wait for its end; else only for the provider's word.",
-    ),
-    click.option("-y", "--yes", is_flag=True, help="Do not ask before money moves."),
-    click.option("--dry-run", is_flag=True, help="Check and show it; send nothing."),
-)
-# What every new order has.
-order_options = options(
-    click.option("-a", "--account", help="May be left out where there is one."),
-    click.option("--reference", metavar="REF", help="Yours; it is what is never sent twice."),
-    click.option("--description", help="What the payer reads."),
-    click.option("--metadata", multiple=True, metavar="K=V", help="May be repeated."),
-    click.option("--return-url", metavar="URL", help="Where a page leads back to."),
-    click.option("--cancel-url", metavar="URL"),
-    click.option("--operator", help="The network, where the provider cannot tell it."),
-    *SENDING,
-)
 
 
 def options_of(given: dict[str, Any]) -> "OrderOptions":
@@ -147,7 +118,7 @@ async def place(cli: "Invocation", pool: "Pool", asked: Asked, send: Send) -> Ex
 
 def _check_wait(wait: float | None) -> None:
     """Refuse a wait that is no time, before money moves: exit 2 means that nothing was sent."""
-    if wait is not None and wait != _PROVIDERS_OWN and not 0 < wait < math.inf:
+    if wait is not None and wait != PROVIDERS_OWN and not 0 < wait < math.inf:
         raise Failed(
             str(UsageError.field("wait", wait, "seconds above 0")),
             Exit.USAGE,
@@ -270,7 +241,7 @@ async def _waited(
     cli: "Invocation", pool: "Pool", rows: Rows[Payment], payment: Payment, wait: float
 ) -> Payment:
     """Watch a payment, with a line for each change; WatchTimeout: it is still pending."""
-    timeout: Any = ... if wait == _PROVIDERS_OWN else wait
+    timeout: Any = ... if wait == PROVIDERS_OWN else wait
     try:
         async for seen in pool.watch(payment, timeout=timeout):
             if seen.status is not payment.status:

@@ -6,8 +6,7 @@ import click
 
 from .command import command
 from .exits import Exit
-from .new_order import new_order
-from .ordering import order_options
+from .order_options import order_options
 
 if TYPE_CHECKING:
     from .invocation import Invocation
@@ -32,4 +31,6 @@ async def payout(cli: "Invocation", amount: str, currency: str, payee: str, **gi
     accepted (with --wait: paid), 1 ended unpaid, 3 refused, 4 not sent (repeat it), 5 unknown or
     pending (never repeat it: watch).
     """
+    from .new_order import new_order  # noqa: PLC0415 - `--help` needs no order
+
     return await new_order(cli, "payout", amount, currency, payee, given)

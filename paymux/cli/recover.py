@@ -6,7 +6,6 @@ import click
 
 from .command import command
 from .exits import Exit
-from .payments import encoded, need_journal, rows_of
 from .tables import Column
 
 if TYPE_CHECKING:
@@ -21,6 +20,8 @@ async def recover(cli: "Invocation", *, only_list: bool) -> Exit:
     Nothing is sent again, but a refund that its provider knows by its path and has not answered.
     Orders that a living worker is at are left to it. Exit: 5 while one is unknown.
     """
+    from .payments import need_journal  # noqa: PLC0415 - `--help` needs no payment
+
     need_journal(cli)
     cli.resume = "paymux recover"
     async with cli.pool() as pool:
@@ -46,6 +47,8 @@ async def recover(cli: "Invocation", *, only_list: bool) -> Exit:
 
 
 def _encoded(found: Any) -> dict[str, Any]:
+    from .payments import encoded  # noqa: PLC0415 - `--help` needs no payment
+
     return {
         "type": "recovered",
         "was": found.was.value,
@@ -58,6 +61,7 @@ def _encoded(found: Any) -> dict[str, Any]:
 
 async def _listed(cli: "Invocation", pool: Any) -> Exit:
     from ..models import Status  # noqa: PLC0415 - `--help` needs none
+    from .payments import rows_of  # noqa: PLC0415
 
     rows = rows_of(cli)
     count = 0

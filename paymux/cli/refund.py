@@ -8,8 +8,7 @@ import click
 from .command import command, options
 from .exits import Exit
 from .failures import Failed
-from .ordering import SENDING, Asked, need_reference, place
-from .payments import need_journal, the_one
+from .order_options import SENDING
 
 if TYPE_CHECKING:
     from ..models import Payment
@@ -36,6 +35,8 @@ async def refund(cli: "Invocation", paid: str, amount: str | None, **given: Any)
     payout.
     """
     from .. import core  # noqa: PLC0415 - `--help` needs no pool
+    from .ordering import Asked, need_reference, place  # noqa: PLC0415
+    from .payments import need_journal, the_one  # noqa: PLC0415
 
     need_journal(cli)
     reference = need_reference(cli, given["reference"], "refund")

@@ -8,7 +8,6 @@ import click
 
 from .command import command
 from .exits import Exit
-from .payments import money, need_journal, rows_of, the_one
 
 if TYPE_CHECKING:
     from .invocation import Invocation
@@ -47,6 +46,7 @@ async def resolve(
     is asked first where it can be. Your name, the time and the reason are stored.
     """
     from ..models import Status  # noqa: PLC0415 - `--help` needs none
+    from .payments import money, need_journal, rows_of, the_one  # noqa: PLC0415
 
     need_journal(cli)
     async with cli.pool() as pool:

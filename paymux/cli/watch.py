@@ -1,6 +1,5 @@
 """`paymux watch`: a line for each change of payments, until all are settled."""
 
-import asyncio
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +8,6 @@ import click
 from .command import command
 from .exits import Exit, gravest, of_error, of_payment
 from .failures import failure_of, show
-from .payments import rows_of, the_one
 from .streams import NotWritten, ReaderGone
 
 if TYPE_CHECKING:
@@ -40,6 +38,10 @@ async def watch(
 
     Exit: 0 all succeeded, 1 one did not, 5 one is still pending at the end of the time.
     """
+    import asyncio  # noqa: PLC0415 - `--help` needs no loop
+
+    from .payments import rows_of, the_one  # noqa: PLC0415 - nor a payment
+
     cli.resume = f"paymux watch {shlex.join(references)}"
     async with cli.pool() as pool:
         payments = [
