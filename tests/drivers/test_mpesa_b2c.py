@@ -16,7 +16,7 @@ from paymux.drivers.mpesa.results import Ack
 from paymux.drivers.mpesa.reversal import REVERSAL
 from paymux.errors import OutcomeUnknown, UsageError
 from paymux.http import Response, post
-from paymux.models import Status
+from paymux.models import Status, merge
 from paymux.transport.outcome import Means, decide
 from tests.driving import Script, drive, sample
 
@@ -79,7 +79,8 @@ def test_a_payout_to_a_business_wallet_is_one_of_b2pochi() -> None:
         page["CommandID"],
         "254705912645",
     )
-    assert payment.payee == "pochi:254705912645"
+    wallet = DRIVER.pending(order(party="pochi:254705912645"))
+    assert merge(wallet, payment).payee == "pochi:254705912645"
 
 
 def test_another_shortcode_may_pay_out() -> None:

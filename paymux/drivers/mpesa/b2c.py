@@ -9,8 +9,6 @@ from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from ...errors import UsageError
 from ...http import Send, post
 from ...models import Order, Payment
@@ -65,8 +63,7 @@ async def payout(driver: "Mpesa", send: Send, order: Order) -> Payment:
     if command not in allowed:
         raise UsageError.field("command_id", command, ", ".join(allowed))
     result, timeout = addresses(driver, order)
-    held = driver.pending(order)
-    ours = held.ids["OriginatorConversationID"]
+    ours = own_id(driver, order.reference)
     body = {
         "OriginatorConversationID": ours,
         "InitiatorName": name,
@@ -82,6 +79,11 @@ async def payout(driver: "Mpesa", send: Send, order: Order) -> Payment:
     if "occasion" in order.extra:
         body["Occassion"] = shown("occasion", order.extra["occasion"], 100)  # the page's spelling
     ack = await send(_REQUESTS[path].with_body(body, partial(Ack.accepts, ours=ours)))
-    return msgspec.structs.replace(
-        held, provider_reference=ours, ids={**held.ids, "ConversationID": ack.named()}
+    return Payment(
+        account=driver.account,
+        provider=driver.name,
+        kind="payout",
+        live=driver.live,
+        provider_reference=ours,
+        ids={"OriginatorConversationID": ours, "ConversationID": ack.named()},
     )
