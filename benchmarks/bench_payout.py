@@ -1,6 +1,6 @@
 """What a payout costs beside a collect: both at M-Pesa, the one account, in turn in one process.
 
-Run: python -m benchmarks.bench_payout [--rounds 10] [--json FILE]
+Run: python -m benchmarks.bench_payout [--rounds 40] [--json FILE]
 
 The connection gives the pages' answers at once, so that only paymux is measured. The credential of
 the API user was proved before, as in a shop that has paid out before. A figure is the median of the
@@ -114,7 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     found = asyncio.run(compared(options.rounds))
