@@ -1,7 +1,7 @@
 """`paymux verify`: ask once for each payment, one or 100,000."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -49,7 +49,12 @@ async def verify(
         rows = rows_of(cli, at_once=True)
         codes: set[Exit] = set()
         progress = _Progress(cli, whole=None if "-" in references else len(references) + len(ids))
-        items = _asked(cli, pool, references, ids, account, kind)
+
+        def refused(failed: Failed) -> None:
+            show(failed, cli.say, json=cli.json)
+            codes.add(failed.exit)
+
+        items = _asked(cli, pool, references, ids, account, kind, refused)
         async with pool.verify_many(items, progress=progress.told) as found:
             async for item in found:
                 if item.payment is not None:
@@ -85,21 +90,35 @@ async def _asked(
     ids: tuple[str, ...],
     account: str | None,
     kind: str | None,
+    refused: Callable[[Failed], None],
 ) -> "AsyncIterator[Payment]":
-    """Yield what is asked for: an order of the journal, or a payment with what was given."""
+    """Yield what is asked for: an order of the journal, or a payment with what was given.
+
+    A reference that names no order, or several, is `refused`; the next ones are asked for.
+    """
     from ..models import Payment  # noqa: PLC0415 - `--help` needs no payment
     from .payment_lines import payments_in  # noqa: PLC0415
 
+    if account is not None:
+        cli.account(account)  # a wrong one is refused at once
     for one in ids:
         yield Payment(account=cli.account(account), provider_reference=one, kind=kind)  # type: ignore[arg-type]
     for reference in references:
         if reference != "-":
-            yield await _known(cli, pool, reference, account, kind)
+            try:
+                yield await _known(cli, pool, reference, account, kind)
+            except Failed as failed:
+                refused(failed)
             continue
         async for given in payments_in(cli, account):
             alone = given.reference and given.provider_reference is None and given.amount is None
             if given.reference and (alone or not given.account):
-                known = await _known(cli, pool, given.reference, given.account, given.kind or kind)
+                named = given.reference, given.account, given.kind or kind
+                try:
+                    known = await _known(cli, pool, *named)
+                except Failed as failed:
+                    refused(failed)
+                    continue
                 yield known if alone else _expected(known, given)
             else:
                 yield given
@@ -117,14 +136,23 @@ def _expected(known: "Payment", given: "Payment") -> "Payment":
 async def _known(
     cli: "Invocation", pool: "Pool", reference: str, account: str | None, kind: str | None
 ) -> "Payment":
-    from ..models import Payment  # noqa: PLC0415 - `--help` needs no payment
-    from .payments import in_journal, the_one  # noqa: PLC0415
+    from ..errors import UsageError  # noqa: PLC0415 - `--help` needs none
+    from ..models import Payment  # noqa: PLC0415
+    from .payments import in_journal, the_one, unknown  # noqa: PLC0415
 
     found = await in_journal(cli, pool, reference, account or None, kind)
     if found:
         return found[0] if len(found) == 1 else await the_one(cli, pool, reference, account, kind)
     named: Any = kind or "collect"
-    return Payment(account=cli.account(account or None), reference=reference, kind=named)
+    try:
+        whose = cli.account(account or None)
+    except UsageError:
+        if account:
+            raise
+        said = f"{unknown(cli, reference)}; -a names the account that is asked"
+        fields = {"reference": reference}
+        raise Failed(said, Exit.REFUSED, error="NotFound", fields={**fields}) from None
+    return Payment(account=whose, reference=reference, kind=named)
 
 
 class _Progress:

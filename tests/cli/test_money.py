@@ -12,6 +12,8 @@ import pytest
 from paymux.cli.main import run
 from paymux.simulator import Fault, Simulator
 
+from .conftest import variables
+
 ORDER = ["collect", "5000", "XAF", "237677777777", "--reference", "order-1"]
 
 
@@ -206,6 +208,22 @@ def test_an_order_that_the_journal_lacks_is_named(
     assert code == 3
     assert "nosuch: no such order is in the journal" in err
     assert "provider_reference" not in err
+
+
+def test_a_reference_that_is_unknown_stops_no_other(
+    shop: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several accounts none is asked about it: it is named, and the rest is asked."""
+    _run(capsys, *ORDER, "-y")
+    for name, value in variables(shop, "campay", "OTHER").items():
+        monkeypatch.setenv(name, value)
+    code, out, err = _run(capsys, "verify", "nosuch", "order-1", "gone")
+    assert code == 5, err
+    assert "order-1" in out
+    for name in ("nosuch", "gone"):
+        assert f"{name}: no such order is in the journal; -a names the account" in err
+    assert _run(capsys, "verify", "nosuch")[0] == 3
+    assert _run(capsys, "verify", "nosuch", "-a", "absent")[0] == 2
 
 
 @pytest.mark.parametrize("command", ["verify", "watch"])
