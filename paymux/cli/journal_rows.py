@@ -5,6 +5,7 @@ import csv
 import io
 import logging
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -63,8 +64,6 @@ async def opened(cli: "Invocation", file: str | None) -> AsyncIterator["StoredJo
 
 def checked_place(place: Any) -> Any:
     """Check that there is such a file: reading makes none."""
-    from pathlib import Path  # noqa: PLC0415
-
     if not is_a(place, Secret) and not Path(place).is_file():
         raise Failed(f"journal: {place}: there is no such file", Exit.USAGE)
     return place

@@ -92,11 +92,13 @@ async def in_journal(
     return [payment for payment in found if payment is not None]
 
 
-def unknown(cli: "Invocation", reference: str) -> str:
-    """Say that the journal lacks an order, or that there is no journal that could have it."""
+def unknown(cli: "Invocation", reference: str, *hints: str) -> Failed:
+    """Return the failure of an order that the journal lacks, or of a journal that is not set."""
+    said = "no such order is in the journal"
     if cli.settings.journal is None:
-        return f"{reference}: no journal is set (PAYMUX_JOURNAL) in which the order would be"
-    return f"{reference}: no such order is in the journal"
+        said = "no journal is set (PAYMUX_JOURNAL) in which the order would be"
+    told = "; ".join([f"{reference}: {said}", *hints])
+    return Failed(told, Exit.REFUSED, error="NotFound", fields={"reference": reference})
 
 
 async def the_one(
@@ -107,8 +109,7 @@ async def the_one(
     if len(found) == 1:
         return found[0]
     if not found:
-        fields: dict[str, str | None] = {"reference": reference}
-        raise Failed(unknown(cli, reference), Exit.REFUSED, error="NotFound", fields=fields)
+        raise unknown(cli, reference)
     choices = ", ".join(sorted({f"-a {one.account} --kind {one.kind}" for one in found}))
     said = f"{reference}: more than one order has this reference; say which: {choices}"
     raise Failed(said, Exit.USAGE, fields={"reference": reference, "accepted": choices})

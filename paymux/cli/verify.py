@@ -73,8 +73,7 @@ def _failed(cli: "Invocation", asked: "Payment", error: Any) -> Exit:
     if getattr(error, "name", None) == "provider_reference":
         from .payments import unknown  # noqa: PLC0415 - `--help` needs no payment
 
-        said = f"{unknown(cli, named)}; --id asks by the provider's own id"
-        failed = Failed(said, Exit.REFUSED, error="NotFound")
+        failed = unknown(cli, named, "--id asks by the provider's own id")
     if not failed.fields.get("reference"):
         failed.fields["reference"] = named
     if named and named not in str(failed):
@@ -99,27 +98,28 @@ async def _asked(
     from ..models import Payment  # noqa: PLC0415 - `--help` needs no payment
     from .payment_lines import payments_in  # noqa: PLC0415
 
+    async def known(reference: str, account: str | None, kind: str | None) -> Payment | None:
+        try:
+            return await _known(cli, pool, reference, account, kind)
+        except Failed as failed:
+            refused(failed)
+            return None
+
     if account is not None:
         cli.account(account)  # a wrong one is refused at once
     for one in ids:
         yield Payment(account=cli.account(account), provider_reference=one, kind=kind)  # type: ignore[arg-type]
     for reference in references:
         if reference != "-":
-            try:
-                yield await _known(cli, pool, reference, account, kind)
-            except Failed as failed:
-                refused(failed)
+            if (order := await known(reference, account, kind)) is not None:
+                yield order
             continue
         async for given in payments_in(cli, account):
             alone = given.reference and given.provider_reference is None and given.amount is None
             if given.reference and (alone or not given.account):
-                named = given.reference, given.account, given.kind or kind
-                try:
-                    known = await _known(cli, pool, *named)
-                except Failed as failed:
-                    refused(failed)
-                    continue
-                yield known if alone else _expected(known, given)
+                order = await known(given.reference, given.account, given.kind or kind)
+                if order is not None:
+                    yield order if alone else _expected(order, given)
             else:
                 yield given
 
@@ -149,9 +149,7 @@ async def _known(
     except UsageError:
         if account:
             raise
-        said = f"{unknown(cli, reference)}; -a names the account that is asked"
-        fields = {"reference": reference}
-        raise Failed(said, Exit.REFUSED, error="NotFound", fields={**fields}) from None
+        raise unknown(cli, reference, "-a names the account that is asked") from None
     return Payment(account=whose, reference=reference, kind=named)
 
 

@@ -221,6 +221,18 @@ def test_a_hostile_header_is_unreadable_and_nothing_else(text: str, name: str) -
         READER.webhook(WebhookRequest(path="/", headers={name: text}, body=b"{}"))
 
 
+def read_at(
+    monkeypatch: pytest.MonkeyPatch, moment: float, message: WebhookRequest, *, fits: bool
+) -> None:
+    """Read a message at a time at which its signature is good, or too old or too new."""
+    monkeypatch.setattr(time, "time", lambda: moment)
+    if fits:
+        assert READER.webhook(message).trust is Trust.BODY
+    else:
+        with pytest.raises(Unreadable, match="too long ago"):
+            READER.webhook(message)
+
+
 @pytest.mark.parametrize(
     ("seconds", "fits"), [(0, True), (899, True), (1500, False), (-400, False)]
 )
@@ -229,13 +241,7 @@ async def test_a_redelivery_of_a_quarter_of_an_hour_is_accepted(
 ) -> None:
     """PawaPay tries for 15 minutes, maybe with one signature; later, it is a replay."""
     message = await callback()
-    then = time.time() + seconds
-    monkeypatch.setattr(time, "time", lambda: then)
-    if fits:
-        assert READER.webhook(message).trust is Trust.BODY
-    else:
-        with pytest.raises(Unreadable, match="too long ago"):
-            READER.webhook(message)
+    read_at(monkeypatch, time.time() + seconds, message, fits=fits)
 
 
 @pytest.mark.parametrize(
@@ -247,12 +253,7 @@ async def test_the_last_moment_of_a_signature_counts(
     """A clock five minutes fast, and a signature of twenty minutes ago, are the bounds."""
     message = await callback()
     created = int(re.findall(r"created=(\d+)", message.headers["signature-input"])[0])
-    monkeypatch.setattr(time, "time", lambda: float(created + seconds))
-    if fits:
-        assert READER.webhook(message).trust is Trust.BODY
-    else:
-        with pytest.raises(Unreadable, match="too long ago"):
-            READER.webhook(message)
+    read_at(monkeypatch, float(created + seconds), message, fits=fits)
 
 
 @pytest.mark.parametrize(

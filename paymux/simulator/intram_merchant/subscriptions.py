@@ -66,6 +66,7 @@ class Subscriptions:
             "occurred_at": written(wall_time()),
             "data": body,
         }
+        renewed = partial(_signed, "forged" if forged else secret)
         message = Message(
             url=url,
             headers={
@@ -76,10 +77,9 @@ class Subscriptions:
                 "user-agent": "Intram-Webhooks/1.0",
             },
             body=json.dumps(told).encode(),
+            again=Redelivery(pauses=self.pauses, renewed=renewed),
         )
-        renewed = partial(_signed, "forged" if forged else secret)
-        again = Redelivery(pauses=self.pauses, renewed=renewed)
-        return msgspec.structs.replace(renewed(message), again=again)
+        return renewed(message)
 
     def _make(self, body: dict[str, Any]) -> Response:
         url, event = body.get("url"), body.get("event")

@@ -115,13 +115,14 @@ def event(wave: "Wave", kind: str, data: Mapping[str, Any], *, secret: str = "")
     number = wave.core.random.getrandbits(60)
     body = json.dumps({"id": f"EV_{number:012x}", "type": kind, "data": data}).encode()
     headers = {"content-type": "application/json"}
-    message = Message(url=wave.webhook_url, headers=headers, body=body)
+    renewed = None
     if wave.strategy == "shared":
         headers["authorization"] = f"Bearer {key}"
-        return msgspec.structs.replace(message, again=Redelivery(pauses=wave.pauses))
-    renewed = partial(_signed, key)
+    else:
+        renewed = partial(_signed, key)
     again = Redelivery(pauses=wave.pauses, renewed=renewed)
-    return msgspec.structs.replace(renewed(message), again=again)
+    message = Message(url=wave.webhook_url, headers=headers, body=body, again=again)
+    return renewed(message) if renewed else message
 
 
 def _signed(key: str, message: Message) -> Message:
